@@ -1,0 +1,1 @@
+"""Image sets as arrays that trials share."""

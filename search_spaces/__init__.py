@@ -1,0 +1,9 @@
+"""What a network is, which networks there are, what they cost and how they scale.
+
+Standard library and PyYAML only, except ``blocks`` and ``build``, which hold the torch modules.
+"""
+
+from search_spaces.arch import Arch, Stage
+from search_spaces.errors import UserError
+
+__all__ = ["Arch", "Stage", "UserError"]

@@ -1,0 +1,170 @@
+"""The ledger: everything a run knows, as one append-only file of JSON lines with one writer.
+
+``trials.jsonl`` in the run folder holds one event a line: ``started``, ``epoch``, ``finished``. An event is on disk
+(fsync) before anyone acts on it. Reading folds the events into one ``TrialRecord`` a trial; a torn last line, which a
+power loss can leave, is dropped by the reader and cut off by the next writer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from search_spaces import Arch, UserError
+
+LEDGER = "trials.jsonl"
+STATUSES = ("ok", "rejected", "stopped", "failed")
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One latency measurement: its key (what comparisons never cross), its value with spread, and what to think of it.
+
+    status: ``ok`` or ``flagged``; ``reasons`` says why it is flagged.
+    """
+
+    key: dict[str, Any]
+    p50_ms: float
+    iqr_ms: float
+    min_ms: float
+    n: int
+    status: str = "ok"
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation returns: everything about a trial but its number, network and seed.
+
+    status: ``ok``; ``rejected`` (a constraint is violated; ``violations`` says by how much); ``stopped``; ``failed``.
+    top1: percent, of the last epoch, on the validation split. macs: conv + linear multiply-adds at the trial's resolution and classes;
+    macs_fvcore: the same counted by fvcore on the built model. timings: seconds by phase.
+    violations: amount over the limit by constraint text, for example ``{"latency_ms<=8": 1.3}``.
+    """
+
+    status: str
+    params: int | None = None
+    macs: int | None = None
+    activations: int | None = None
+    macs_fvcore: int | None = None
+    latency: Latency | None = None
+    top1: float | None = None
+    val_loss: float | None = None
+    violations: dict[str, float] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def latency_ms(self) -> float | None:
+        return self.latency.p50_ms if self.latency else None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Outcome:
+        latency = data.get("latency")
+        if latency is not None:
+            latency = Latency(**latency | {"reasons": tuple(latency["reasons"])})
+        return cls(**data | {"latency": latency})
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial as the ledger knows it. ``outcome`` is None while it runs (or when the run ended under it).
+
+    epochs: one dict an epoch, for example ``{"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "top1": 31.2}``.
+    """
+
+    number: int
+    arch: Arch
+    seed: int
+    started: float
+    epochs: tuple[dict[str, Any], ...] = ()
+    finished: float | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def status(self) -> str:
+        return self.outcome.status if self.outcome else "running"
+
+    def metric(self, name: str) -> float | None:
+        """``top1``, ``latency_ms``, ``macs``, ``params``, ``activations`` or ``val_loss``; None where unknown."""
+        return getattr(self.outcome, name) if self.outcome else None
+
+
+class Ledger:
+    """The writer. Holds a lock on the run folder, so that a second driver is refused. Use as a context manager."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.path = Path(run_dir) / LEDGER
+        self._lock = FileLock(str(Path(run_dir) / ".lock"))
+
+    def __enter__(self) -> Ledger:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(f"{self.path.parent}: another process is writing to this run folder") from None
+        whole = sum(len(line) for line in _whole_lines(self.path))
+        self._file = open(self.path, "ab")  # noqa: SIM115  (closed in __exit__)
+        self._file.truncate(whole)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._lock.release()
+
+    def started(self, trial: int, arch: Arch, seed: int) -> None:
+        self._append({"event": "started", "trial": trial, "seed": seed, "arch": arch.to_dict()})
+
+    def epoch(self, trial: int, metrics: dict[str, Any]) -> None:
+        self._append({"event": "epoch", "trial": trial, "metrics": metrics})
+
+    def finished(self, trial: int, outcome: Outcome) -> None:
+        self._append({"event": "finished", "trial": trial, "outcome": outcome.to_dict()})
+
+    def _append(self, event: dict[str, Any]) -> None:
+        self._file.write(json.dumps(event | {"time": time.time()}).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def read(run_dir: str | Path) -> list[TrialRecord]:
+    """All trials of a run in order of their numbers. Raises UserError where ``run_dir`` holds no ledger."""
+    path = Path(run_dir) / LEDGER
+    if not path.is_file():
+        raise UserError(f"{run_dir}: holds no run (no {LEDGER})")
+    trials: dict[int, TrialRecord] = {}
+    for line in _whole_lines(path):
+        event = json.loads(line)
+        number = event["trial"]
+        if event["event"] == "started":
+            arch = Arch.from_dict(event["arch"])
+            trials[number] = TrialRecord(number, arch, event["seed"], event["time"])
+        elif event["event"] == "epoch":
+            trial = trials[number]
+            trials[number] = replace(trial, epochs=(*trial.epochs, event["metrics"]))
+        elif event["event"] == "finished":
+            outcome = Outcome.from_dict(event["outcome"])
+            trials[number] = replace(trials[number], finished=event["time"], outcome=outcome)
+    return [trials[number] for number in sorted(trials)]
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    """The file's lines that end in a newline and parse; a line torn by a power loss can only be the last."""
+    if not path.is_file():
+        return []
+    lines = path.read_bytes().splitlines(keepends=True)
+    if lines and not lines[-1].endswith(b"\n"):
+        lines.pop()
+    return lines
