@@ -1,6 +1,6 @@
 """What a network is: ``Stage`` and ``Arch``, frozen values with an identity computed from their content.
 
-Nothing here knows torch. ``Arch.to_dict``/``from_dict`` are the JSON form that run folders, exports and notebooks share.
+Nothing here knows torch. ``Arch.to_dict``/``from_dict`` are the JSON form that run folders and exports share.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ SE_BLOCKS = ("mbconv", "fused_mbconv", "bottleneck")
 class Stage:
     """``layers`` blocks in a row; the first one changes the width to ``channels`` and strides, the others do neither.
 
-    expansion: for ``mbconv`` and ``fused_mbconv`` the inner width is expansion * input width (1: no expansion conv); for
-        ``bottleneck`` the inner width is channels / expansion; for ``dense`` it is the bottleneck factor.
+    expansion: for ``mbconv`` and ``fused_mbconv`` the inner width is expansion * input width (1: no expansion conv);
+        for ``bottleneck`` the inner width is channels / expansion; for ``dense`` it is the bottleneck factor.
     channels: output width of the stage; for ``dense`` the growth rate (every layer adds so many channels).
     stride: for ``dense``, 2 means that a transition (1x1 conv halving the width, 2x2 average pool) comes first.
     se_ratio: squeeze width as a fraction of the *block input* width, before expansion (arXiv 1905.11946 code); for
@@ -66,11 +66,7 @@ class Stage:
             value = getattr(self, name)
             if not _is_int(value) or value < 1:
                 raise UserError(f"{name}: {value!r} is not an integer >= 1")
-        if (
-            isinstance(self.se_ratio, bool)
-            or not isinstance(self.se_ratio, (int, float))
-            or not 0 <= self.se_ratio <= 1
-        ):
+        if not _is_number(self.se_ratio) or not 0 <= self.se_ratio <= 1:
             raise UserError(f"se_ratio: {self.se_ratio!r} is not a number from 0 to 1")
         if self.se_ratio and self.block not in SE_BLOCKS:
             raise UserError(f"se_ratio: {self.se_ratio} but block {self.block!r} has none; blocks with it: {SE_BLOCKS}")
@@ -148,7 +144,7 @@ class Arch:
             raise UserError(f"stem_pool: {self.stem_pool!r} is not true or false")
         for name in ("norm_eps", "norm_momentum"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
+            if not _is_number(value) or not 0 < value < 1:
                 raise UserError(f"{name}: {value!r} is not a number between 0 and 1")
         for index, stage in enumerate(self.stages):
             if stage.block not in LAYOUTS[self.layout]:
@@ -233,6 +229,10 @@ def _checked_keys(cls: type[Stage] | type[Arch], data: dict[str, Any]) -> dict[s
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UserError(f"{name}: {value!r} is not one of {', '.join(allowed)}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_int(value: Any) -> bool:

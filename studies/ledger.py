@@ -44,8 +44,8 @@ class Outcome:
     """What an evaluation returns: everything about a trial but its number, network and seed.
 
     status: ``ok``; ``rejected`` (a constraint is violated; ``violations`` says by how much); ``stopped``; ``failed``.
-    top1: percent, of the last epoch, on the validation split. macs: conv + linear multiply-adds at the trial's resolution and classes;
-    macs_fvcore: the same counted by fvcore on the built model. timings: seconds by phase.
+    top1: percent, of the last epoch, on the validation split. macs: conv + linear multiply-adds at the trial's
+        resolution and number of classes; macs_fvcore: the same counted by fvcore on the built model. timings: seconds by phase.
     violations: amount over the limit by constraint text, for example ``{"latency_ms<=8": 1.3}``.
     """
 
@@ -114,7 +114,7 @@ class Ledger:
         except Timeout:
             raise UserError(f"{self.path.parent}: another process is writing to this run folder") from None
         whole = sum(len(line) for line in _whole_lines(self.path))
-        self._file = open(self.path, "ab")  # noqa: SIM115  (closed in __exit__)
+        self._file = open(self.path, "ab")
         self._file.truncate(whole)
         return self
 
