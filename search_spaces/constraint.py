@@ -1,0 +1,51 @@
+"""Limits on a network's figures, written as a user writes them: ``params<=6e6``, ``latency_ms<=8``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from search_spaces.errors import UserError
+
+_FORM = re.compile(r"\s*([a-z0-9_]+)\s*(<=|>=)\s*([0-9.eE+-]+)\s*")
+
+
+@dataclass(frozen=True)
+class Constraint:
+    metric: str
+    operator: str
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.metric}{self.operator}{self.limit:g}"
+
+    def violation(self, value: float) -> float:
+        """How far ``value`` is over the limit as a share of it; 0.0 where the limit holds."""
+        excess = value - self.limit if self.operator == "<=" else self.limit - value
+        return max(0.0, excess / (abs(self.limit) or 1.0))
+
+
+def parse(text: str, metrics: Iterable[str]) -> Constraint:
+    """``METRIC<=NUMBER`` or ``METRIC>=NUMBER`` with one of ``metrics``. Raises UserError otherwise."""
+    allowed = ", ".join(metrics)
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise UserError(f"constraint: {text!r} is not of the form METRIC<=NUMBER or METRIC>=NUMBER, metrics: {allowed}")
+    metric, operator, number = match.groups()
+    if metric not in metrics:
+        raise UserError(f"constraint: unknown metric {metric!r} in {text!r}, allowed are {allowed}")
+    try:
+        return Constraint(metric, operator, float(number))
+    except ValueError:
+        raise UserError(f"constraint: {number!r} in {text!r} is not a number") from None
+
+
+def violations(constraints: Iterable[Constraint], figures: Mapping[str, float | None]) -> dict[str, float]:
+    """Amount over the limit for each constraint that the known ``figures`` break; unknown ones break nothing."""
+    broken = {}
+    for constraint in constraints:
+        value = figures.get(constraint.metric)
+        if value is not None and (amount := constraint.violation(value)) > 0:
+            broken[str(constraint)] = amount
+    return broken
