@@ -5,5 +5,6 @@ Standard library and PyYAML only, except ``blocks`` and ``build``, which hold th
 
 from search_spaces.arch import Arch, Stage
 from search_spaces.errors import UserError
+from search_spaces.published import load
 
-__all__ = ["Arch", "Stage", "UserError"]
+__all__ = ["Arch", "Stage", "UserError", "load"]

@@ -1,0 +1,198 @@
+"""What a network costs, in closed form: integer arithmetic, so that a candidate is judged before a tensor exists.
+
+Conventions (those of the EfficientNet papers' "FLOPs" and of fvcore, see README):
+``params``: learnable parameters (batch norm's scale and shift included, its running statistics not).
+``macs``: multiply-adds of convolutions and linear layers, batch 1; one multiply-add counts once.
+``activations``: output elements of convolutions and linear layers, batch 1 (arXiv 2103.06877).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from search_spaces.arch import Arch, Stage
+
+
+class Cost(NamedTuple):
+    params: int
+    macs: int
+    activations: int
+
+
+class Row(NamedTuple):
+    """One line of a stage table: ``resolution`` and ``channels`` are those of the input and output, as in the papers."""
+
+    operator: str
+    resolution: int
+    channels: int
+    layers: int
+    cost: Cost
+
+
+Counts = tuple[int, int, int]
+
+
+def count(arch: Arch, num_classes: int = 1000) -> Cost:
+    """The cost of the network with its classifier at ``arch.resolution``."""
+    params, macs, activations, channels, side = _stem(arch)
+    for stage in arch.stages:
+        p, m, a, channels, side = _stage(stage, channels, side)
+        params += p
+        macs += m
+        activations += a
+    p, m, a = _head(arch, channels, side, num_classes)
+    return Cost(params + p, macs + m, activations + a)
+
+
+def table(arch: Arch, num_classes: int = 1000) -> list[Row]:
+    """The stage table as the papers print it, with each line's cost; the lines sum to ``count``."""
+    params, macs, activations, channels, side = _stem(arch)
+    stem = f"conv{arch.stem_kernel}x{arch.stem_kernel} s{arch.stem_stride}{' + maxpool s2' if arch.stem_pool else ''}"
+    rows = [Row(stem, arch.resolution, channels, 1, Cost(params, macs, activations))]
+    for stage in arch.stages:
+        p, m, a, out, after = _stage(stage, channels, side)
+        rows.append(Row(stage.text, side, out, stage.layers, Cost(p, m, a)))
+        channels, side = out, after
+    head = "conv1x1 + pool + fc" if arch.head_channels else "pool + fc"
+    cost = Cost(*_head(arch, channels, side, num_classes))
+    return [*rows, Row(head, side, arch.head_channels or channels, 1, cost)]
+
+
+def _stem(arch: Arch) -> tuple[int, int, int, int, int]:
+    k, c = arch.stem_kernel, arch.stem_channels
+    side = -(-arch.resolution // arch.stem_stride)
+    weights, outputs = 3 * c * k * k, side * side * c
+    params = weights if arch.layout == "resnet_v2" else weights + 2 * c  # pre-activation: no norm after the stem
+    return params, weights * side * side, outputs, c, -(-side // 2) if arch.stem_pool else side
+
+
+def _head(arch: Arch, channels: int, side: int, num_classes: int) -> Counts:
+    params = macs = activations = 0
+    if arch.layout in ("resnet_v2", "densenet"):  # a norm after the last block
+        params = 2 * channels
+    if arch.head_channels:
+        weights = channels * arch.head_channels
+        params, macs = weights + 2 * arch.head_channels, weights * side * side
+        activations, channels = arch.head_channels * side * side, arch.head_channels
+    weights = channels * num_classes
+    return params + weights + num_classes, macs + weights, activations + num_classes
+
+
+def _stage(stage: Stage, channels: int, side: int) -> tuple[int, int, int, int, int]:
+    if stage.block == "dense":
+        return _dense_stage(stage, channels, side)
+    block, out = _BLOCKS[stage.block], stage.channels
+    params, macs, activations = block(stage, channels, stage.stride, side)
+    side = -(-side // stage.stride)
+    if (more := stage.layers - 1) > 0:
+        p, m, a = block(stage, out, 1, side)
+        params, macs, activations = params + more * p, macs + more * m, activations + more * a
+    return params, macs, activations, out, side
+
+
+def _mbconv(stage: Stage, cin: int, stride: int, side: int) -> Counts:
+    out, mid, taps = stage.channels, cin * stage.expansion, stage.kernel * stage.kernel
+    before = side * side
+    after = before if stride == 1 else (-(-side // stride)) ** 2
+    params = (taps + out + 2) * mid + 2 * out  # depthwise, its norm, projection, its norm
+    macs = after * mid * (taps + out)
+    activations = after * (mid + out)
+    if mid != cin:  # expansion
+        params += (cin + 2) * mid
+        macs += before * cin * mid
+        activations += before * mid
+    if stage.se_ratio:
+        squeeze = int(cin * stage.se_ratio) or 1
+        params += 2 * mid * squeeze + squeeze + mid
+        macs += 2 * mid * squeeze
+        activations += squeeze + mid
+    return params, macs, activations
+
+
+def _fused_mbconv(stage: Stage, cin: int, stride: int, side: int) -> Counts:
+    out, mid, taps = stage.channels, cin * stage.expansion, stage.kernel * stage.kernel
+    after = side * side if stride == 1 else (-(-side // stride)) ** 2
+    if mid == cin:  # one k x k convolution
+        params = (taps * cin + 2) * out
+        macs = after * taps * cin * out
+        activations = after * out
+    else:
+        params = (taps * cin + 2 + out) * mid + 2 * out
+        macs = after * mid * (taps * cin + out)
+        activations = after * (mid + out)
+    if stage.se_ratio:
+        squeeze = int(cin * stage.se_ratio) or 1
+        params += 2 * mid * squeeze + squeeze + mid
+        macs += 2 * mid * squeeze
+        activations += squeeze + mid
+    return params, macs, activations
+
+
+def _separable(stage: Stage, cin: int, stride: int, side: int) -> Counts:
+    out, taps, after = stage.channels, stage.kernel**2, (-(-side // stride)) ** 2
+    return (taps + 2 + out) * cin + 2 * out, after * cin * (taps + out), after * (cin + out)
+
+
+def _basic(stage: Stage, cin: int, stride: int, side: int) -> Counts:
+    out, taps, after = stage.channels, stage.kernel**2, (-(-side // stride)) ** 2
+    weights = taps * out * (cin + out)
+    params, macs, activations = weights + 4 * out, weights * after, 2 * out * after
+    if stride > 1 or cin != out:
+        params += cin * out + 2 * out
+        macs += cin * out * after
+        activations += out * after
+    return params, macs, activations
+
+
+def _bottleneck(stage: Stage, cin: int, stride: int, side: int) -> Counts:
+    out, mid = stage.channels, stage.channels // stage.expansion
+    before, after = side * side, (-(-side // stride)) ** 2
+    spatial = stage.kernel**2 * mid * mid // stage.groups
+    params = cin * mid + spatial + mid * out + 4 * mid + 2 * out
+    macs = before * cin * mid + after * (spatial + mid * out)
+    activations = before * mid + after * (mid + out)
+    if stage.se_ratio:
+        squeeze = int(out * stage.se_ratio) or 1
+        params += 2 * out * squeeze + squeeze + out
+        macs += 2 * out * squeeze
+        activations += squeeze + out
+    if stride > 1 or cin != out:
+        params += cin * out + 2 * out
+        macs += cin * out * after
+        activations += out * after
+    return params, macs, activations
+
+
+def _preact_bottleneck(stage: Stage, cin: int, stride: int, side: int) -> Counts:
+    """The same convolutions as a bottleneck; norms stand before them (on cin, not out) and none on the shortcut."""
+    params, macs, activations = _bottleneck(stage, cin, stride, side)
+    out = stage.channels
+    shortcut_norm = 2 * out if stride > 1 or cin != out else 0
+    return params - 2 * out - shortcut_norm + 2 * cin, macs, activations
+
+
+def _dense_stage(stage: Stage, channels: int, side: int) -> tuple[int, int, int, int, int]:
+    params = macs = activations = 0
+    if stage.stride == 2:  # transition; its 2x2 average pool rounds down
+        half = channels // 2
+        params, macs, activations = 2 * channels + channels * half, side * side * channels * half, side * side * half
+        channels, side = half, side // 2
+    growth, mid, area = stage.channels, stage.channels * stage.expansion, side * side
+    for _ in range(stage.layers):
+        weights = channels * mid + stage.kernel**2 * mid * growth
+        params += 2 * channels + 2 * mid + weights
+        macs += area * weights
+        activations += area * (mid + growth)
+        channels += growth
+    return params, macs, activations, channels, side
+
+
+_BLOCKS: dict[str, Callable[[Stage, int, int, int], Counts]] = {
+    "mbconv": _mbconv,
+    "fused_mbconv": _fused_mbconv,
+    "separable": _separable,
+    "basic": _basic,
+    "bottleneck": _bottleneck,
+    "preact_bottleneck": _preact_bottleneck,
+}
