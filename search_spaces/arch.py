@@ -27,7 +27,7 @@ LAYOUTS = {
     "densenet": ("dense",),
 }
 BLOCKS = tuple(dict.fromkeys(block for blocks in LAYOUTS.values() for block in blocks))
-ACTIVATIONS = ("silu", "relu", "relu6", "hardswish", "gelu")
+ACTIVATIONS = ("silu", "relu", "relu6", "hardswish")
 PADDINGS = ("symmetric", "same")
 SE_BLOCKS = ("mbconv", "fused_mbconv", "bottleneck")
 

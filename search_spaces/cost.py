@@ -21,10 +21,11 @@ class Cost(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of a stage table: ``resolution`` and ``channels`` are those of the input and output, as in the papers."""
+    """One line of a stage table; as in the papers, ``resolution`` is the input's and ``channels`` the output's."""
 
     operator: str
     resolution: int
+    stride: int
     channels: int
     layers: int
     cost: Cost
@@ -48,15 +49,25 @@ def count(arch: Arch, num_classes: int = 1000) -> Cost:
 def table(arch: Arch, num_classes: int = 1000) -> list[Row]:
     """The stage table as the papers print it, with each line's cost; the lines sum to ``count``."""
     params, macs, activations, channels, side = _stem(arch)
-    stem = f"conv{arch.stem_kernel}x{arch.stem_kernel} s{arch.stem_stride}{' + maxpool s2' if arch.stem_pool else ''}"
-    rows = [Row(stem, arch.resolution, channels, 1, Cost(params, macs, activations))]
+    pool = ", maxpool" if arch.stem_pool else ""
+    stem = f"Conv, k{arch.stem_kernel}x{arch.stem_kernel}{pool}"
+    stride = arch.stem_stride * (2 if arch.stem_pool else 1)
+    rows = [Row(stem, arch.resolution, stride, channels, 1, Cost(params, macs, activations))]
     for stage in arch.stages:
         p, m, a, out, after = _stage(stage, channels, side)
-        rows.append(Row(stage.text, side, out, stage.layers, Cost(p, m, a)))
+        rows.append(Row(_operator(stage), side, stage.stride, out, stage.layers, Cost(p, m, a)))
         channels, side = out, after
-    head = "conv1x1 + pool + fc" if arch.head_channels else "pool + fc"
+    head = "Conv, k1x1, pool, fc" if arch.head_channels else "pool, fc"
     cost = Cost(*_head(arch, channels, side, num_classes))
-    return [*rows, Row(head, side, arch.head_channels or channels, 1, cost)]
+    return [*rows, Row(head, side, 1, arch.head_channels or channels, 1, cost)]
+
+
+def _operator(stage: Stage) -> str:
+    """``MBConv6, k5x5, SE0.25``, as the papers write it."""
+    names = {"mbconv": f"MBConv{stage.expansion}", "fused_mbconv": f"Fused-MBConv{stage.expansion}"}
+    groups = f", g{stage.groups}" if stage.groups > 1 else ""
+    se = f", SE{stage.se_ratio:g}" if stage.se_ratio else ""
+    return f"{names.get(stage.block, stage.block)}, k{stage.kernel}x{stage.kernel}{groups}{se}"
 
 
 def _stem(arch: Arch) -> tuple[int, int, int, int, int]:

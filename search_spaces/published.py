@@ -66,7 +66,7 @@ def load(name_or_path: str | Path) -> Arch:
 
 
 def read_yaml(path: Path) -> Any:
-    """The content of a YAML or JSON file. Raises UserError that names the file, and the line where it does not parse."""
+    """The content of a YAML or JSON file. Raises UserError naming the file, and the line where it does not parse."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
