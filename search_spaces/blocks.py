@@ -108,6 +108,12 @@ class MobileBlock(nn.Module):
         self.residual = stage.skip and stride == 1 and cin == stage.channels and stage.block != "separable"
         self.stochastic_depth = StochasticDepth(drop_path, "row")
 
+    @property
+    def last_norm(self) -> nn.BatchNorm2d | None:
+        """The norm that ends the residual branch, if there is one."""
+        norms = [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+        return norms[-1] if self.residual else None
+
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = getattr(self, self.body)(x)
         return x + self.stochastic_depth(y) if self.residual else y
@@ -141,6 +147,12 @@ class ResidualBlock(nn.Module):
         needs_projection = stride > 1 or cin != out
         self.downsample = nn.Sequential(_plain_conv(cin, out, 1, stride), make.norm(out)) if needs_projection else None
         self.stochastic_depth = StochasticDepth(drop_path, "row")
+
+    @property
+    def last_norm(self) -> nn.BatchNorm2d:
+        """The norm that ends the residual branch."""
+        norm: nn.BatchNorm2d = getattr(self, f"bn{self.depth}")
+        return norm
 
     def forward(self, x: Tensor) -> Tensor:
         y = x

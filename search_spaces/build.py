@@ -17,17 +17,28 @@ from search_spaces.blocks import Maker, MobileBlock, PreActBottleneck, ResidualB
 from search_spaces.errors import UserError
 
 
-def build_model(arch: Arch, num_classes: int = 1000, dropout: float = 0.0, drop_path: float = 0.0) -> nn.Module:
+def build_model(
+    arch: Arch,
+    num_classes: int = 1000,
+    dropout: float = 0.0,
+    drop_path: float = 0.0,
+    zero_init_residual: bool = False,
+) -> nn.Module:
     """The network, freshly initialised; it maps (N, 3, H, W) to (N, num_classes) for any H and W.
 
     dropout: before the classifier. drop_path: stochastic depth of the last block; block i of N drops with
-    drop_path * i / N, counting blocks without a skip too (arXiv 1905.11946 code).
+    drop_path * i / N, counting blocks without a skip too (arXiv 1905.11946 code). zero_init_residual: residual branches
+    start at zero (arXiv 1706.02677, section 5.1), which deep and narrow networks need to learn in a few hundred steps.
     """
     if arch.layout == "densenet":
         return _densenet(arch, num_classes, dropout)
     network = ResNet if arch.layout in ("resnet", "resnet_v2") else MobileNetwork
     model = network(arch, num_classes, dropout, drop_path)
     _initialise(model, arch.layout)
+    if zero_init_residual:
+        for block in model.modules():
+            if isinstance(block, (MobileBlock, ResidualBlock)) and block.last_norm is not None:
+                nn.init.zeros_(block.last_norm.weight)
     return model
 
 

@@ -42,7 +42,7 @@ def parse(text: str, metrics: Iterable[str]) -> Constraint:
 
 
 def violations(constraints: Iterable[Constraint], figures: Mapping[str, float | None]) -> dict[str, float]:
-    """Amount over the limit for each constraint that the known ``figures`` break; unknown ones break nothing."""
+    """``violation`` for each constraint that the known ``figures`` break; unknown figures break nothing."""
     broken = {}
     for constraint in constraints:
         value = figures.get(constraint.metric)

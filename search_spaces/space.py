@@ -43,6 +43,14 @@ class SearchSpace:
         """How many networks the space holds (different genes; some may compute the same function)."""
         return len(self.resolutions) * math.prod(len(values) for stage in self.choices for values in stage.values())
 
+    def to_dict(self) -> dict[str, Any]:
+        """The space as a file holds it, with nothing left to look up; ``load_space`` reads it."""
+        stages = {
+            index: {gene: list(values) for gene, values in stage.items()} for index, stage in enumerate(self.choices)
+        }
+        about = {"name": self.name, "description": self.description, "base": self.base.to_dict()}
+        return about | {"stages": stages, "resolution": list(self.resolutions)}
+
     def sample(self, rng: random.Random) -> Arch:
         """A network with every gene drawn uniformly and independently."""
         return self._decide(lambda name, values: rng.choice(values))
@@ -118,7 +126,7 @@ def load_space(name_or_path: str, width: float = 1.0, resolution: int | None = N
 
 
 def _parse(name: str, data: Any, width: float, resolution: int | None) -> SearchSpace:
-    data = _mapping("space", data, ("description", "base", "choices", "stages", "resolution"))
+    data = _mapping("space", data, ("name", "description", "base", "choices", "stages", "resolution"))
     base = data.get("base")
     if base is None:
         raise UserError("base: missing, a network's name or its mapping is needed")
@@ -132,7 +140,8 @@ def _parse(name: str, data: Any, width: float, resolution: int | None) -> Search
     resolutions = _values("resolution", data.get("resolution", base.resolution))
     for value in (resolutions := (resolution,) if resolution else resolutions):
         replace(base, resolution=value)  # a bad value raises
-    return SearchSpace(name, str(data.get("description", "")), base, tuple(choices), resolutions)
+    name, description = str(data.get("name", name)), str(data.get("description", ""))
+    return SearchSpace(name, description, base, tuple(choices), resolutions)
 
 
 def _stage_choices(index: int, stage: Stage, common: dict[str, Any], own: dict[str, Any]) -> dict[str, tuple[Any, ...]]:

@@ -47,7 +47,7 @@ class Outcome:
     top1: percent, of the last epoch, on the validation split. macs: conv + linear multiply-adds at the trial's
         resolution and number of classes; macs_fvcore: the same, counted by fvcore on the built model.
     timings: seconds by phase.
-    violations: amount over the limit by constraint text, for example ``{"latency_ms<=8": 1.3}``.
+    violations: share over the limit by constraint text, for example ``{"latency_ms<=8": 0.16}``.
     """
 
     status: str

@@ -1,0 +1,91 @@
+"""What a search shows while it runs: a live line in a terminal, one plain line a trial elsewhere and in ``log.txt``."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from reports.units import quantity
+from studies.engine import EpochEnded, Finished, Started, TrialEvent, WorkerLost
+from studies.ledger import Outcome
+
+log = logging.getLogger("nas")
+
+
+def log_to(path: Path) -> logging.Handler:
+    """Sends the project's log to a file, each line with its time."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    return handler
+
+
+class SearchProgress:
+    """Takes the engine's events. ``done`` trials of a resumed run count from the start."""
+
+    def __init__(self, console: Console, trials: int, done: int = 0) -> None:
+        self._console = console
+        self._live = Progress(
+            TextColumn("searching"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[best]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._live.add_task("search", total=trials, completed=done, best="")
+        self._trials, self._done = trials, done
+        self._best: tuple[float, str] | None = None
+        self._names: dict[int, str] = {}
+
+    def __enter__(self) -> SearchProgress:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, event: TrialEvent) -> None:
+        if isinstance(event, Started):
+            self._names[event.number] = event.arch.id
+            log.info("trial %d started: %s %s", event.number, event.arch.id, event.arch.text)
+        elif isinstance(event, EpochEnded):
+            log.info("trial %d: %s", event.number, event.metrics)
+        elif isinstance(event, WorkerLost):
+            log.warning("trial %d: its worker died, starting again", event.number)
+            self._console.print(f"trial {event.number}: its worker died, starting again", markup=False)
+        elif isinstance(event, Finished):
+            self._finished(event.number, event.outcome)
+
+    def _finished(self, number: int, outcome: Outcome) -> None:
+        self._done += 1
+        name = self._names.pop(number, "")
+        line = f"trial {number} {name} {outcome.status}: {describe(outcome)}"
+        log.info("%s", line)
+        if outcome.status == "ok" and outcome.top1 is not None and (not self._best or outcome.top1 > self._best[0]):
+            self._best = outcome.top1, name
+        best = f"best {quantity('top1', self._best[0])} ({self._best[1]})" if self._best else ""
+        self._live.update(self._task, completed=self._done, best=best)
+        self._console.print(f"[{self._done}/{self._trials}] {line}", markup=False, soft_wrap=True)
+
+
+def describe(outcome: Outcome) -> str:
+    """An outcome in a line: its figures, or why there are none."""
+    if outcome.status == "rejected":
+        return "breaks " + ", ".join(f"{text} by {100 * amount:.0f}%" for text, amount in outcome.violations.items())
+    if outcome.error:
+        return outcome.error
+    metrics = ((name, getattr(outcome, name)) for name in ("top1", "latency_ms", "macs", "params"))
+    units = {"macs": " MACs", "params": " params"}
+    return ", ".join(quantity(name, value) + units.get(name, "") for name, value in metrics if value is not None)

@@ -1,0 +1,81 @@
+"""Pieces of HTML. Every function here takes plain text and escapes it; what it returns is safe to join into a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
+
+
+def section(title: str, *parts: str) -> str:
+    """``parts`` are HTML already."""
+    return f"<section>\n<h2>{escape(title)}</h2>\n" + "\n".join(part for part in parts if part) + "\n</section>"
+
+
+def folded(summary: str, body: str) -> str:
+    """``body`` is HTML already; the reader opens it."""
+    return f"<details><summary>{escape(summary)}</summary>\n{body}\n</details>"
+
+
+def table(columns: Mapping[str, str], rows: Iterable[Sequence[str]]) -> str:
+    """``columns``: heading -> kind of its cells: ``number``, ``word`` (never broken), ``net`` (a network's text form),
+    ``wide``, or empty. On a narrow screen each row becomes a card whose values carry their headings."""
+    heads = "".join(
+        f'<th class="{"number" if kind == "number" else ""}">{escape(name)}</th>' for name, kind in columns.items()
+    )
+    body = []
+    for row in rows:
+        cells = (_cell(name, kind, text) for (name, kind), text in zip(columns.items(), row, strict=True))
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    return f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table>"
+
+
+def cards(mapping: Mapping[str, Any]) -> str:
+    """A nested mapping as cards: one for each value that is a mapping, one for all the others together."""
+    plain = {key: value for key, value in mapping.items() if not isinstance(value, Mapping)}
+    groups = {key: value for key, value in mapping.items() if isinstance(value, Mapping) and value}
+    found = [("run", plain)] if plain else []
+    boxes = (
+        f'<div class="card"><h3>{escape(str(key))}</h3>{pairs(value)}</div>' for key, value in [*found, *groups.items()]
+    )
+    return '<div class="cards">' + "\n".join(boxes) + "</div>"
+
+
+def pairs(mapping: Mapping[str, Any]) -> str:
+    """A mapping as a list of terms and values; deeper mappings get dotted terms."""
+    rows = (f"<dt>{escape(key)}</dt><dd>{escape(plain(value))}</dd>" for key, value in _dotted(mapping))
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def plain(value: Any) -> str:
+    """A value of a spec as a reader writes it: lists with commas, nothing as a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and abs(value) >= 100_000:
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain(item) for item in value) or "-"
+    return str(value)
+
+
+def _dotted(mapping: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in mapping.items():
+        if isinstance(value, Mapping) and value:
+            yield from _dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _cell(name: str, kind: str, text: str) -> str:
+    content = escape(text)
+    if kind == "net":
+        content = " ".join(f"<span>{part}</span>" for part in content.split())
+    return f'<td class="{"net wide" if kind == "net" else kind}" data-name="{escape(name)}">{content}</td>'

@@ -1,0 +1,220 @@
+"""One self-contained page for a run: ``report.html``, which needs nothing but a browser, on- or offline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import yaml
+from plotly.io import to_html
+from plotly.offline import get_plotlyjs
+
+from reports import markup, pareto, summary
+from reports.template import PAGE, STYLE
+from reports.units import UNITS, costs, figure
+from search_spaces import UserError
+from search_spaces.constraint import parse
+from studies import ledger, objectives
+from studies.ledger import TrialRecord
+from studies.pareto import front
+from studies.runfolder import SPEC, write_text
+
+REPORT = "report.html"
+# Of a latency's key, what belongs to the network and therefore differs between the candidates of one search.
+OWN_KEY = "resolution"
+
+
+def write(run_dir: str | Path) -> Path:
+    """Writes ``report.html`` into the run folder and returns its path; a reader never sees half a page.
+
+    Raises UserError where the folder holds no run, or a spec without valid ``search.objectives``.
+    """
+    path = Path(run_dir) / REPORT
+    write_text(path, render(ledger.read(run_dir), read_spec(Path(run_dir)), name=Path(run_dir).resolve().name))
+    return path
+
+
+def read_spec(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / SPEC
+    try:
+        spec = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{run_dir}: holds no {SPEC}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    search = spec.get("search") if isinstance(spec, dict) else None
+    if not isinstance(search, dict) or not isinstance(search.get("objectives"), list):
+        raise UserError(f"{path}: search.objectives: missing, a list such as [top1, latency_ms] is needed")
+    return spec
+
+
+def render(trials: Sequence[TrialRecord], spec: Mapping[str, Any], name: str = "run") -> str:
+    """The page as text. ``spec`` is any nested mapping with ``search.objectives`` and maybe ``search.constraints``."""
+    search = spec["search"]
+    goals = objectives.check(search["objectives"])
+    constraints = [parse(text, objectives.DIRECTIONS) for text in search.get("constraints") or ()]
+    headline = summary.headline(trials, goals)
+    sections = [
+        _figures([pareto.panel(trials, goals, cost, constraints) for cost in costs(goals)], goals),
+        _front_section(trials, goals),
+        _others_section(trials),
+        _conditions_section(trials, spec),
+    ]
+    return PAGE.substitute(
+        title=escape(f"{name}: {headline}"),
+        style=STYLE,
+        headline=escape(_unbroken(headline)),
+        summary=escape(f"{summary.counts(trials)}. {_when(trials)}"),
+        sections="\n".join(sections),
+    )
+
+
+def _figures(panels: Sequence[pareto.Panel], goals: Sequence[str]) -> str:
+    drawn = [panel for panel in panels if panel.points]
+    if not drawn:
+        return markup.paragraph("There is nothing to plot: no finished network with an accuracy and a cost.")
+    blocks = []
+    for panel in drawn:
+        body = to_html(
+            pareto.draw(panel).update_layout(showlegend=False, margin_t=16),
+            full_html=False,
+            include_plotlyjs=False,
+            default_height=f"{pareto.HEIGHT}px",
+            div_id=f"top1-{panel.cost}",
+            config={"responsive": True, "displayModeBar": False},
+        )
+        caption = markup.paragraph(_help(panel, goals), "help")
+        blocks.append(f"<figure>\n{body}\n<figcaption>{caption}</figcaption>\n</figure>")
+    absent = [UNITS[panel.cost].name for panel in panels if not panel.points]
+    return markup.section(
+        "Accuracy against cost",
+        f"<script>{get_plotlyjs()}</script>",
+        _key(),
+        '<div class="figures">\n' + "\n".join(blocks) + "\n</div>",
+        markup.paragraph(f"No finished network has a figure for {' or '.join(absent)}.") if absent else "",
+    )
+
+
+def _key() -> str:
+    """What the marks mean, once for all figures."""
+    marks = (
+        ("", f"background:{pareto.FRONT}", "on the front of the search"),
+        ("", f"background:{pareto.OTHER}", "other finished networks"),
+        ("open", f"color:{pareto.OTHER}", "open: latency flagged"),
+        ("stairs", f"color:{pareto.FRONT}", "best accuracy at this cost or below"),
+    )
+    spans = "".join(f'<span><i class="{kind}" style="{style}"></i>{escape(text)}</span>' for kind, style, text in marks)
+    return f'<p class="key help">{spans}</p>'
+
+
+def _help(panel: pareto.Panel, goals: Sequence[str]) -> str:
+    """How to read one figure, in a line."""
+    line = "Up and left is better."
+    if panel.log_x:
+        line += " Logarithmic axis."
+    if {"top1", panel.cost} != set(goals):
+        line += f" The front is by {' and '.join(goals)}, so the line may pass other points."
+    if panel.limits:
+        line += f" Dashed: the search's limit, {' and '.join(text for _, _, text in panel.limits)}."
+    if panel.missing:
+        line += f" Not shown: {panel.missing} finished without this figure."
+    return line
+
+
+def _front_section(trials: Sequence[TrialRecord], goals: Sequence[str]) -> str:
+    metrics = ["top1", *costs(goals)]
+    names = {metric: f"{UNITS[metric].name}, {UNITS[metric].symbol}" for metric in metrics}
+    names["latency_ms"] += " (p50 ± IQR)"
+    columns = {"id": "word", "trial": "number"} | {names[metric]: "number" for metric in metrics}
+    columns |= {"input, px": "number", "network": "net"}
+    rows = []
+    for trial in front(trials, goals):
+        figures = (figure(trial, metric) for metric in metrics)
+        rows.append([trial.arch.id, str(trial.number), *figures, str(trial.arch.resolution), trial.arch.text])
+    if not rows:
+        return markup.section("The front", markup.paragraph("The front is empty."))
+    return markup.section(
+        "The front",
+        markup.paragraph(
+            f"The networks that no other one beats in {' and '.join(goals)}. {summary.flagged_note(trials)}"
+        ),
+        markup.paragraph(summary.macs_note(trials)),
+        markup.table(columns, rows),
+    )
+
+
+def _others_section(trials: Sequence[TrialRecord]) -> str:
+    """Every trial that did not finish ``ok``: causes with counts at once, each trial when opened."""
+    others = [trial for trial in trials if trial.status != "ok"]
+    if not others:
+        return markup.section("Trials without a result", markup.paragraph("None: every trial finished."))
+    causes = [
+        [status, cause, str(count)]
+        for status, counts in summary.tally(others).items()
+        for cause, count in counts.most_common()
+    ]
+    columns = {
+        "trial": "number",
+        "status": "word",
+        "id": "word",
+        "epochs": "number",
+        "reason": "wide",
+        "network": "net",
+    }
+    rows = (
+        [
+            str(t.number),
+            t.status,
+            t.arch.id,
+            str(len(t.epochs)),
+            summary.reason(t),
+            f"{t.arch.text} @{t.arch.resolution}",
+        ]
+        for t in others
+    )
+    return markup.section(
+        "Trials without a result",
+        markup.table({"status": "word", "reason": "wide", "trials": "number"}, causes),
+        markup.folded(f"All {summary.plural(len(others), 'trial')} without a result", markup.table(columns, rows)),
+    )
+
+
+def _conditions_section(trials: Sequence[TrialRecord], spec: Mapping[str, Any]) -> str:
+    parts = []
+    if command := spec.get("command"):
+        parts.append(f"<pre>{escape(str(command))}</pre>")
+    keys = [trial.outcome.latency.key for trial in trials if trial.outcome and trial.outcome.latency]
+    shared, varying = summary.shared_and_varying(keys)
+    own = varying.pop(OWN_KEY, None)
+    measured: dict[str, Any] = shared | ({OWN_KEY: own} if own else {})
+    if varying:
+        found = "; ".join(f"{key}: {markup.plain(values)}" for key, values in varying.items())
+        warning = f"Latencies were measured under different conditions and should not be compared ({found})."
+        parts.append(markup.paragraph(warning, "warn"))
+    machines = [trial.outcome.environment for trial in trials if trial.outcome and trial.outcome.environment]
+    trial_environment, differing = summary.shared_and_varying(machines)
+    about = {"latency measured with": measured} if measured else {}
+    about |= {key: value for key, value in spec.items() if key != "command"}
+    about |= {"environment of trials": trial_environment} if trial_environment else {}
+    about |= {"environment that differs between trials": differing} if differing else {}
+    return markup.section("What was measured on what", *parts, markup.cards(about))
+
+
+def _when(trials: Sequence[TrialRecord]) -> str:
+    if not trials:
+        return ""
+    first = min(trial.started for trial in trials)
+    last = max(trial.finished or trial.started for trial in trials)
+    start = datetime.fromtimestamp(first, UTC)
+    return (
+        f"First trial {start:%Y-%m-%d %H:%M} UTC, last result after {timedelta(seconds=round(last - first))} (h:min:s)."
+    )
+
+
+def _unbroken(text: str) -> str:
+    """Keeps numbers and their units on one line."""
+    return re.sub(r"(?<=\d) (?=%|ms|M)", "\u00a0", text)

@@ -1,0 +1,157 @@
+"""Accuracy against cost, one panel a cost. ``panel`` computes plain data, ``draw`` turns them into a Plotly figure."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from reports.units import UNITS, figure, is_flagged
+from search_spaces.constraint import Constraint
+from studies.ledger import TrialRecord
+from studies.pareto import front
+
+# Okabe & Ito's palette, which colour-blind readers can tell apart; on white and on near-black alike.
+FRONT, OTHER, LIMIT = "#0072B2", "#999999", "#D55E00"
+_AXIS = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
+HEIGHT = 400  # pixels
+LOG_FROM = 5  # a cost that spans more than this factor gets a logarithmic axis
+
+
+@dataclass(frozen=True)
+class Point:
+    """One ``ok`` trial: x is its cost in the axis's unit, y its top1 in percent; ``hover`` is HTML for Plotly."""
+
+    number: int
+    x: float
+    y: float
+    on_front: bool
+    flagged: bool
+    hover: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Top1 against one cost.
+
+    stairs: corners of the step function "best top1 at or below this cost", up to the dearest point.
+    on_front of a point: on the front of the *search's* objectives, so that a point looks the same in every panel; where
+        this cost is not one of them, the stairs may pass through other points.
+    limits: the search's constraints on either axis, as (axis, value in its unit, text).
+    missing: ``ok`` trials without this cost or without top1, which cannot be shown.
+    """
+
+    cost: str
+    points: tuple[Point, ...]
+    stairs: tuple[tuple[float, float], ...]
+    limits: tuple[tuple[str, float, str], ...]
+    missing: int
+
+    @property
+    def log_x(self) -> bool:
+        xs = [point.x for point in self.points] + [value for axis, value, _ in self.limits if axis == "x"]
+        return min(xs, default=0) > 0 and max(xs) > LOG_FROM * min(xs)
+
+
+def panel(
+    trials: Sequence[TrialRecord], objectives: Sequence[str], cost: str, constraints: Sequence[Constraint] = ()
+) -> Panel:
+    """The data of one panel; ``cost`` is any of ``UNITS`` but top1."""
+    best = {trial.number for trial in front(trials, objectives)}
+    scale = UNITS[cost].scale
+    finished = [trial for trial in trials if trial.status == "ok"]
+    points = []
+    for trial in finished:
+        x, y = trial.metric(cost), trial.metric("top1")
+        if x is not None and y is not None and math.isfinite(x) and math.isfinite(y):
+            flagged = trial.outcome is not None and is_flagged(trial.outcome.latency)
+            points.append(Point(trial.number, x / scale, y, trial.number in best, flagged, hover(trial)))
+    steps = [(trial.metric(cost), trial.metric("top1")) for trial in front(trials, ("top1", cost))]
+    limits = tuple(
+        ("y" if limit.metric == "top1" else "x", limit.limit / UNITS[limit.metric].scale, str(limit))
+        for limit in constraints
+        if limit.metric in ("top1", cost)
+    )
+    stairs = _stairs([(x / scale, y) for x, y in steps if x is not None and y is not None], points)
+    return Panel(cost, tuple(points), stairs, limits, len(finished) - len(points))
+
+
+def hover(trial: TrialRecord) -> str:
+    """Everything about one trial in a few lines; free text is escaped, since Plotly reads tags."""
+    outcome = trial.outcome
+    lines = [f"<b>trial {trial.number}</b> {trial.arch.id}", f"top-1 {figure(trial, 'top1')} %"]
+    if outcome and outcome.latency:
+        lines.append(f"latency {figure(trial, 'latency_ms')} ms (p50 ± IQR)")
+        if is_flagged(outcome.latency):
+            lines.append("* " + html.escape(", ".join((outcome.latency.status, *outcome.latency.reasons))))
+    lines.append(f"MACs {figure(trial, 'macs')} M, parameters {figure(trial, 'params')} M")
+    lines.append(f"{trial.arch.resolution} px, stem {trial.arch.stem_channels}, head {trial.arch.head_channels}")
+    return "<br>".join([*lines, *(stage.text for stage in trial.arch.stages)])
+
+
+def draw(data: Panel) -> go.Figure:
+    unit = UNITS[data.cost]
+    drawing = go.Figure(layout={"template": "none"})
+    xs, ys = zip(*data.stairs, strict=True) if data.stairs else ((), ())
+    drawing.add_scatter(x=xs, y=ys, mode="lines", name="best at this cost", line_color=FRONT, hoverinfo="skip")
+    for on_front, flagged in ((False, False), (False, True), (True, False), (True, True)):
+        chosen = [point for point in data.points if (point.on_front, point.flagged) == (on_front, flagged)]
+        if chosen:
+            drawing.add_scatter(
+                x=[point.x for point in chosen],
+                y=[point.y for point in chosen],
+                mode="markers",
+                name=("on the front" if on_front else "other") + (", latency flagged" if flagged else ""),
+                marker={
+                    "color": FRONT if on_front else OTHER,
+                    "size": 11 if on_front else 8,
+                    "symbol": "circle-open" if flagged else "circle",
+                    "line": {"width": 2 if flagged else 0},
+                },
+                hovertext=[point.hover for point in chosen],
+                hoverinfo="text",
+            )
+    for axis, value, text in data.limits:
+        # Plotly places a shape on a logarithmic axis by value, but its label by exponent; `label` follows the shape.
+        line = {"dash": "dash", "color": LIMIT, "width": 1.5}
+        label = {
+            "text": html.escape(text),
+            "font": {"color": LIMIT, "size": 11},
+            "textposition": "end",
+            "textangle": 0,
+            "xanchor": "right",
+        }
+        drawing.add_shape(type="line", line=line, label=label, **_across(axis, value))
+    drawing.update_xaxes(title=unit.label, type="log" if data.log_x else "linear", **_AXIS)
+    drawing.update_yaxes(title=UNITS["top1"].label, **_AXIS)
+    drawing.update_layout(
+        margin={"l": 56, "r": 16, "t": 48, "b": 48},
+        height=HEIGHT,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "system-ui, sans-serif", "size": 12},
+        hoverlabel={"bgcolor": "white", "font": {"color": "#1b1f24", "size": 11}, "align": "left"},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )
+    return drawing
+
+
+def _across(axis: str, value: float) -> dict[str, object]:
+    """A line over the whole panel at ``value`` of one axis."""
+    if axis == "x":
+        return {"xref": "x", "x0": value, "x1": value, "yref": "y domain", "y0": 0, "y1": 1}
+    return {"yref": "y", "y0": value, "y1": value, "xref": "x domain", "x0": 0, "x1": 1}
+
+
+def _stairs(steps: list[tuple[float, float]], points: Sequence[Point]) -> tuple[tuple[float, float], ...]:
+    """Corners of the step function through ``steps`` (rising in x and y), extended to the largest x of all points."""
+    if not steps:
+        return ()
+    corners = [steps[0]]
+    for x, y in steps[1:]:
+        corners += [(x, corners[-1][1]), (x, y)]
+    corners.append((max(point.x for point in points), corners[-1][1]))
+    return tuple(dict.fromkeys(corners))

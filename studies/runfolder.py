@@ -1,0 +1,61 @@
+"""The run folder: what it holds and how it comes to be, so that nothing in it is ever half written or overwritten."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search_spaces import UserError
+from studies.ledger import LEDGER, TrialRecord
+
+SPEC, SPACE, LOG, ARCHS = "spec.yaml", "space.yaml", "log.txt", "archs"
+
+
+def create(path: Path) -> Path:
+    """Makes the folder (and its parents) and returns its absolute path.
+
+    Raises UserError where it already holds a run, or cannot be made or written to.
+    """
+    path = path.expanduser().absolute()
+    if any((path / name).exists() for name in (SPEC, LEDGER)):
+        raise UserError(f"--out: {path} already holds a run; name another folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / ARCHS).mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out: {path} cannot be made ({error.strerror})") from None
+    return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Atomically: a reader sees the old content or the new, never a part."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_yaml(path: Path, data: Mapping[str, Any]) -> None:
+    write_text(path, yaml.safe_dump(plain(data), sort_keys=False, allow_unicode=True))
+
+
+def write_arch(run_dir: Path, trial: TrialRecord) -> None:
+    """``archs/<id>.json``: the network and what was found of it; ``search_spaces.load`` reads it."""
+    metrics = {name: trial.metric(name) for name in ("top1", "latency_ms", "params", "macs", "activations")}
+    entry = {"name": trial.arch.id, "id": trial.arch.id, "trial": trial.number, "text": trial.arch.text}
+    content = entry | {"resolution": trial.arch.resolution} | metrics | {"arch": trial.arch.to_dict()}
+    write_text(run_dir / ARCHS / f"{trial.arch.id}.json", json.dumps(content, indent=1) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists, which is what YAML has."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,182 @@
+"""The spec: everything that decides a run, as frozen dataclasses, validated once where text or YAML becomes a spec.
+
+A spec file and a run folder's ``spec.yaml`` are the same nested mapping; ``--set section.field=value`` changes a field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Annotated, Any, Literal
+
+import yaml
+from annotated_types import Ge, Gt, Le, Lt
+
+from search_spaces import UserError, constraint
+from studies import objectives
+
+CONSTRAINED = ("params", "macs", "activations", "latency_ms")
+
+Positive = Annotated[float, Gt(0)]
+Count = Annotated[int, Ge(1)]
+Share = Annotated[float, Ge(0), Lt(1)]
+
+
+@dataclass(frozen=True)
+class SpaceSpec:
+    """width multiplies the channels of the space's base network."""
+
+    name: str = "v2"
+    width: Positive = 1.0
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """source: NAME or NAME:ARGUMENT (nas.data). resolution: image side in pixels; None: the source's own default.
+
+    max_per_class keeps so many images of each class, drawn with the run's seed.
+    """
+
+    source: str = "glyphs"
+    resolution: Annotated[int, Ge(8)] | None = None
+    val_fraction: Annotated[float, Gt(0), Lt(1)] = 0.25
+    max_per_class: Annotated[int, Ge(2)] | None = None
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """How a candidate is short-trained: warm-up (a share of all steps), then cosine decay to zero.
+
+    zero_init_residual: residual branches start at zero; without it deep, narrow networks stay at chance for hundreds of
+    steps. augment: random shifts and, where the data allow it, mirroring. amp: half precision on a GPU.
+    """
+
+    epochs: Count = 4
+    batch_size: Count = 64
+    optimizer: Literal["adamw", "sgd", "rmsprop"] = "adamw"
+    learning_rate: Positive = 4e-3
+    weight_decay: Annotated[float, Ge(0)] = 0.02
+    momentum: Share = 0.9
+    warmup: Share = 0.15
+    label_smoothing: Share = 0.1
+    dropout: Share = 0.1
+    drop_path: Share = 0.0
+    zero_init_residual: bool = True
+    augment: bool = True
+    amp: bool = True
+
+
+@dataclass(frozen=True)
+class LatencySpec:
+    """The measurement of one forward pass: batch, CPU threads, and how long to warm up and to sample at least."""
+
+    batch_size: Count = 1
+    threads: Count = 1
+    warmup_s: Annotated[float, Ge(0)] = 0.3
+    sample_s: Positive = 0.7
+    min_calls: Count = 50
+
+
+@dataclass(frozen=True)
+class SearchSpec:
+    """constraints: METRIC<=NUMBER or >=; a network that breaks one is rejected before it is trained.
+
+    population: of nsga2; lag: see ``studies.samplers.Proposer``. None: derived from trials and from the trials at a
+    time, and recorded, since they decide what is proposed.
+    """
+
+    sampler: Literal["random", "nsga2"] = "nsga2"
+    trials: Count = 64
+    objectives: tuple[str, ...] = ("top1", "latency_ms")
+    constraints: tuple[str, ...] = ()
+    population: Annotated[int, Ge(2)] | None = None
+    lag: Annotated[int, Ge(0)] | None = None
+
+
+@dataclass(frozen=True)
+class ResourceSpec:
+    """gpus, cpus: how many to use; None: all that are visible. On a GPU, trials may share one (a fraction)."""
+
+    gpus: Annotated[int, Ge(0)] | None = None
+    gpus_per_trial: Annotated[float, Gt(0), Le(64)] = 1.0
+    cpus: Count | None = None
+    cpus_per_trial: Count = 1
+
+
+@dataclass(frozen=True)
+class Spec:
+    space: SpaceSpec = field(default_factory=SpaceSpec)
+    data: DataSpec = field(default_factory=DataSpec)
+    train: TrainSpec = field(default_factory=TrainSpec)
+    latency: LatencySpec = field(default_factory=LatencySpec)
+    search: SearchSpec = field(default_factory=SearchSpec)
+    resources: ResourceSpec = field(default_factory=ResourceSpec)
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def constraints(self) -> list[constraint.Constraint]:
+        return [constraint.parse(text, CONSTRAINED) for text in self.search.constraints]
+
+
+# What a run folder's spec.yaml says beside the spec; ignored where it is read as one.
+RECORDED = ("command", "created", "space_size", "environment")
+
+
+def parse(data: Mapping[str, Any]) -> Spec:
+    """A spec from its nested mapping; fields left out take their defaults.
+
+    Raises UserError that names the field with its path, the value and what is allowed.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    data = {key: value for key, value in data.items() if key not in RECORDED} if isinstance(data, Mapping) else data
+    _check_names(Spec, data, "")
+    try:
+        spec = TypeAdapter(Spec).validate_python(data, strict=False)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in ("int", "float"))
+        raise UserError(f"{where}: {first['input']!r} is wrong: {first['msg'].lower()}") from None
+    objectives.check(spec.search.objectives)
+    _ = spec.constraints
+    return spec
+
+
+def override(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``data`` with each ``section.field`` (or a field of the spec itself) of ``settings`` replaced."""
+    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in data.items()}
+    for path, value in settings.items():
+        section, _, name = path.partition(".")
+        if not name:
+            result[section] = value
+        elif isinstance(inner := result.setdefault(section, {}), dict):
+            inner[name] = value
+        else:
+            raise UserError(f"{section}: {inner!r} is not a mapping")
+    return result
+
+
+def read_setting(text: str) -> tuple[str, Any]:
+    """``section.field=value`` as path and value, the value read as YAML. Raises UserError."""
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise UserError(f"--set: {text!r} is not of the form section.field=value")
+    try:
+        return path.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UserError(f"--set: {value!r} in {text!r} is not a value") from None
+
+
+def _check_names(cls: type, data: Any, where: str) -> None:
+    if not isinstance(data, Mapping):
+        raise UserError(f"{where.rstrip('.') or 'spec'}: {data!r} is not a mapping")
+    known = {f.name: f for f in fields(cls)}
+    for name, value in data.items():
+        if name not in known:
+            raise UserError(f"{where}{name}: unknown field, allowed are {', '.join(known)}")
+        section = known[name].default_factory
+        if isinstance(section, type) and is_dataclass(section):
+            _check_names(section, value, f"{where}{name}.")

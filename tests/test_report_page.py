@@ -1,0 +1,112 @@
+"""The page: complete, self-contained, and safe whatever an error message holds."""
+
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from test_report import HOSTILE, KEY, OUTCOMES, SPEC, ok, run
+
+from reports import page
+from search_spaces import UserError
+from studies.ledger import Latency
+
+
+class Tags(HTMLParser):
+    """Start tags with their attributes, and the text outside scripts and styles."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.text, self._skip = [], "", False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        self._skip = tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self._skip = False
+
+    def handle_data(self, data):
+        self.text += "" if self._skip else data
+
+
+def test_page_shows_every_trial_and_is_self_contained(tmp_path):
+    trials = run(tmp_path)
+    path = page.write(tmp_path)
+    assert path == tmp_path / "report.html"
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".report")]
+    text = path.read_text(encoding="utf-8")
+    tags = Tags(text)
+    for trial in trials:
+        if trial.status != "ok" or trial.number in (0, 1, 3):
+            assert trial.arch.id in tags.text
+    assert not [attrs for _, attrs in tags.found if {"src", "href"} & set(attrs)]
+    assert [attrs["id"] for tag, attrs in tags.found if tag == "div" and "id" in attrs] == [
+        "top1-latency_ms",
+        "top1-macs",
+        "top1-params",
+    ]
+    assert "breaks latency_ms<=8 (9.310 ms)" in tags.text
+    assert "6.000 ± 0.050*" in tags.text
+    assert "1 of 5 latencies are flagged" in tags.text
+    assert SPEC["command"] in tags.text
+    assert "stages.first.kernels" in tags.text
+
+
+def test_page_escapes_what_others_wrote(tmp_path):
+    run(tmp_path)
+    text = page.write(tmp_path).read_text(encoding="utf-8")
+    tags = Tags(text)
+    assert HOSTILE in tags.text  # as text,
+    assert "<script>alert" not in text  # not as a tag
+    assert "<b>bold</b>" in tags.text
+    assert sum(tag == "script" for tag, _ in tags.found) == text.count("</script>") == 4  # plotly.js, three figures
+
+
+def test_page_warns_where_latencies_have_different_keys(tmp_path):
+    def measured(**key):
+        return ok(90.0, 2.0, 10, latency=Latency(KEY | key, 2.0, 0.1, 2.0, 64))
+
+    spec = {"search": {"objectives": ["top1"]}}
+    same = page.render(run(tmp_path, [measured(resolution=24), measured(resolution=32)]), spec)
+    assert "under different conditions" not in same
+    assert "24, 32" in same
+    (tmp_path / "trials.jsonl").unlink()
+    other = page.render(run(tmp_path, [measured(), measured(threads=2)]), spec)
+    assert "Latencies were measured under different conditions and should not be compared (threads: 1, 2)" in other
+
+
+@pytest.mark.parametrize("outcomes", [(), tuple(OUTCOMES[4:])], ids=["no trial", "none ok"])
+def test_page_without_a_finished_network_says_so(tmp_path, outcomes):
+    run(tmp_path, outcomes)
+    text = page.write(tmp_path).read_text(encoding="utf-8")
+    assert ("No network finished" if outcomes else "No trial yet") in text
+    assert "There is nothing to plot" in text
+    assert len(text) < 100_000  # no plotly.js for nothing
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("[", "is not YAML"),
+        ("seed: 0", "search.objectives: missing"),
+        ("search: {objectives: [speed]}", "'speed' is not one of top1"),
+        ("search: {objectives: [top1], constraints: [top1=3]}", "'top1=3' is not of the form"),
+    ],
+)
+def test_a_bad_spec_is_named(tmp_path, spec, message):
+    run(tmp_path, ())
+    (tmp_path / "spec.yaml").write_text(spec)
+    with pytest.raises(UserError, match=message):
+        page.write(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_imports_stay_light():
+    code = (
+        "import sys, reports; assert not {'plotly', 'pandas', 'rich', 'torch', 'ray'} & set(sys.modules)\n"
+        "import reports.page, reports.table, reports.terminal; assert not {'torch', 'ray', 'optuna'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
