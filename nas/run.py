@@ -88,7 +88,7 @@ def search(plan: Plan, out: Path, command: str) -> None:
     handler = log_to(run_dir / runfolder.LOG)
     try:
         log.info("%s", command)
-        images = _load_images(plan.spec)
+        images = load_images(plan.spec)
         about = {
             "command": command,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -110,9 +110,10 @@ def search(plan: Plan, out: Path, command: str) -> None:
         handler.close()
 
 
-def _load_images(spec: Spec) -> data.ImageSet:
+def load_images(spec: Spec, quiet: bool = False) -> data.ImageSet:
+    """The images that ``spec`` names; says what it read and skipped unless ``quiet``."""
     settings = spec.data
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as live:
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as live:
         task = live.add_task(f"reading {settings.source}", total=None)
         images = data.load(
             settings.source,
@@ -122,19 +123,21 @@ def _load_images(spec: Spec) -> data.ImageSet:
             settings.max_per_class,
             on_progress=lambda done, total: live.update(task, completed=done, total=total),
         )
+    if not quiet:
+        _describe(images)
+    return images
+
+
+def _describe(images: data.ImageSet) -> None:
     for line in images.warnings:
         log.warning("%s", line)
     for line in images.warnings[:SHOWN_WARNINGS]:
         console.print(f"warning: {line}", markup=False, soft_wrap=True)
     if (more := len(images.warnings) - SHOWN_WARNINGS) > 0:
         console.print(f"warning: and {more} more files, see {runfolder.LOG}")
-    console.print(
-        f"{settings.source}: {len(images.train_labels)} training and {len(images.val_labels)} validation images, "
-        f"{images.num_classes} classes, {images.resolution} px",
-        markup=False,
-        soft_wrap=True,
-    )
-    return images
+    counts = f"{len(images.train_labels)} training and {len(images.val_labels)} validation images"
+    shape = f"{images.num_classes} classes, {images.resolution} px"
+    console.print(f"{images.name}: {counts}, {shape}", markup=False, soft_wrap=True)
 
 
 def _run_trials(plan: Plan, images: data.ImageSet, run_dir: Path) -> None:

@@ -92,7 +92,7 @@ def parser() -> command.Parser:
 
 def main(argv: Sequence[str]) -> None:
     args = vars(parser().parse_args(argv))
-    spec = _spec(args)
+    spec = read_spec(args)
     from nas import run
 
     plan = run.plan(spec)
@@ -103,7 +103,7 @@ def main(argv: Sequence[str]) -> None:
     run.search(plan, Path(out), shlex.join(["python", "-m", "nas.search", *argv]))
 
 
-def _spec(args: dict[str, Any]) -> Spec:
+def read_spec(args: dict[str, Any]) -> Spec:
     """Defaults, then the spec file, then flags, then ``--set``."""
     from search_spaces.published import read_yaml
     from studies.spec import Spec, override, parse, read_setting

@@ -123,7 +123,7 @@ class Recorder:
             if proposer.ask() != (record.number, record.arch):
                 raise UserError(
                     f"trial {record.number}: the ledger holds a network that this run would not propose; "
-                    "space, sampler, objectives, constraints, seed, lag and population must be those of the run that is resumed"
+                    "what decides proposals (space, sampler, seed, lag, ...) must be that of the run that is resumed"
                 )
             if record.outcome:
                 proposer.tell(record.number, record.outcome)

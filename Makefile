@@ -1,0 +1,33 @@
+# Two commands for a fresh clone: `make search` and `make test`. Each makes the environment .venv on first use.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+OUT ?= runs/first-search
+GLYPHS := glyphs:n=3200,contrast=100-220,clutter=1,size=0.65-0.95,rotation=20,noise=6
+
+.PHONY: search test lint format types clean
+.DELETE_ON_ERROR:
+
+search: $(VENV)/installed  ## a first search of the real v2 space on images made on the spot, at a quarter of its width
+	$(RUN) nas.search --space v2 --width 0.25 --trials 16 $(ARGS)
+
+test: $(VENV)/installed
+	$(RUN) pytest
+
+lint: $(VENV)/installed
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+
+types: $(VENV)/installed
+	$(RUN) mypy
+
+# torch and torchvision in the same resolver call as all else, so that they match; checked by importing them.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(f"Python >= 3.11 is needed, this is {sys.version.split()[0]}: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) pip install --progress-bar off -e '.[dev]'
+	$(VENV)/bin/python -c 'import torchvision'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,91 @@
+"""Does short training tell networks apart? The spread of accuracy between networks against that between seeds.
+
+    python benchmarks/noise.py --space v2 --width 0.25            # the setting of `make search`
+
+Takes nas.search's flags. Trains random networks of the space, each with several seeds, exactly as a search does, and
+splits the variance of top-1 into two parts (one-way random effects, unbalanced by nothing: equal seeds a network):
+seeds = root mean variance within a network; networks = root of (variance of the networks' means - seeds^2 / S).
+A ratio of at least 2 means that one training run ranks most pairs of networks as many runs would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from nas import data, environment, run, search
+from nas.evaluate import evaluate
+from search_spaces import Arch
+from studies.ledger import Outcome
+from studies.spec import Spec
+
+_images: data.ImageSet
+
+
+def _load(spec: Spec) -> None:
+    global _images
+    _images = run.load_images(spec, quiet=True)
+
+
+def _trial(arch: Arch, seed: int, spec: Spec) -> Outcome:
+    return evaluate(arch, seed, _images, lambda metrics: None, spec=spec)
+
+
+def split_variance(top1: np.ndarray) -> tuple[float, float]:
+    """(between networks, between seeds) as standard deviations, from top1 of shape (networks, seeds)."""
+    within = top1.var(axis=1, ddof=1).mean()
+    between = top1.mean(axis=1).var(ddof=1) - within / top1.shape[1]
+    return float(np.sqrt(max(0.0, between))), float(np.sqrt(within))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog="and the flags of nas.search")
+    parser.add_argument("--networks", type=int, default=12)
+    parser.add_argument("--seeds", type=int, default=3)
+    args, flags = parser.parse_known_args()
+    plan = run.plan(search.read_spec(vars(search.parser().parse_args(flags))))
+    spec, rng = plan.spec, random.Random(plan.spec.seed)
+    archs = [plan.space.sample(rng) for _ in range(args.networks)]
+    start = time.perf_counter()
+    workers = ProcessPoolExecutor(plan.resources.concurrency, get_context("spawn"), _load, (spec,))
+    with workers as pool:
+        jobs = [[pool.submit(_trial, arch, seed, spec) for seed in range(args.seeds)] for arch in archs]
+        flat = [job for row in jobs for job in row]
+        for job in track(flat, "training", disable=not sys.stderr.isatty()):
+            job.result()
+    outcomes = [[job.result() for job in row] for row in jobs]
+    if failed := [o.error for row in outcomes for o in row if o.status != "ok"]:
+        sys.exit(f"{len(failed)} trials did not finish: {failed[0]}")
+    top1 = np.array([[o.top1 for o in row] for row in outcomes])
+
+    table = Table("network", "M MACs", *(f"seed {seed}" for seed in range(args.seeds)), "mean", title="top-1, %")
+    for arch, row, outcome in zip(archs, top1, outcomes, strict=True):
+        macs = (outcome[0].macs or 0) / 1e6
+        table.add_row(arch.id, f"{macs:.2f}", *(f"{value:.1f}" for value in row), f"{row.mean():.1f}")
+    console = Console()
+    console.print(table)
+    between, within = split_variance(top1)
+    bootstrap = np.random.default_rng(0)
+    pairs = [split_variance(top1[bootstrap.integers(0, len(top1), len(top1))]) for _ in range(2000)]
+    low, high = np.percentile([a / b for a, b in pairs if b > 0], [2.5, 97.5])
+    train_s = np.array([[o.timings["train_s"] for o in row] for row in outcomes])
+    console.print(
+        f"machine: {environment.cpu_name()}, {os.cpu_count()} cores; {environment.describe(())['torch']} torch"
+    )
+    console.print(f"setting: {' '.join(flags)} -> {spec.space}, {spec.data}, {spec.train}")
+    console.print(f"one trial trains {np.median(train_s):.1f} s (median); all took {time.perf_counter() - start:.0f} s")
+    console.print(f"std between networks {between:.2f}, between seeds {within:.2f} points of top-1")
+    console.print(f"ratio {between / within:.2f} (95% bootstrap over networks: {low:.2f} to {high:.2f})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The spec's boundary: text and YAML in, a frozen value out, every mistake named."""
+
+import pytest
+import yaml
+
+from search_spaces import UserError
+from studies.spec import Spec, override, parse, read_setting
+
+
+def test_defaults_make_a_spec():
+    assert parse({}) == Spec()
+
+
+def test_round_trip_through_yaml_with_what_a_run_records():
+    spec = parse({"space": {"name": "v1"}, "search": {"constraints": ["params<=5e6"], "objectives": ["top1", "macs"]}})
+    recorded = {"command": "...", "environment": {"torch": "2"}, "created": "now", "space_size": 1}
+    assert parse(yaml.safe_load(yaml.safe_dump(_plain(recorded | spec.to_dict())))) == spec
+
+
+def test_settings_override_section_fields_and_the_seed():
+    settings = dict(
+        map(read_setting, ["train.optimizer=sgd", "seed=7", "search.objectives=[top1, macs]", "train.amp=no"])
+    )
+    spec = parse(override({"train": {"epochs": 2}}, settings))
+    assert (spec.train.optimizer, spec.train.epochs, spec.seed, spec.train.amp) == ("sgd", 2, 7, False)
+    assert spec.search.objectives == ("top1", "macs")
+
+
+def test_override_leaves_its_input_alone():
+    data = {"train": {"epochs": 2}}
+    override(data, {"train.epochs": 3})
+    assert data == {"train": {"epochs": 2}}
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"search": {"trials": 0}}, ["search.trials", "0", "greater than or equal to 1"]),
+        ({"train": {"optimizer": "adam"}}, ["train.optimizer", "adam", "rmsprop"]),
+        ({"train": {"epochs": "many"}}, ["train.epochs", "many", "integer"]),
+        ({"train": {"epochz": 1}}, ["train.epochz", "epochs"]),
+        ({"trian": {}}, ["trian", "train"]),
+        ({"data": {"val_fraction": 1.0}}, ["data.val_fraction", "1.0", "less than 1"]),
+        ({"data": {"resolution": 4}}, ["data.resolution", "4"]),
+        ({"resources": {"gpus": -1}}, ["resources.gpus", "-1"]),
+        ({"search": {"objectives": ["speed"]}}, ["objectives", "speed", "latency_ms"]),
+        ({"search": {"objectives": []}}, ["objectives"]),
+        ({"search": {"constraints": ["latency<=8"]}}, ["constraint", "latency", "latency_ms"]),
+        ({"search": {"constraints": ["latency_ms=8"]}}, ["constraint", "latency_ms=8", "METRIC<=NUMBER"]),
+        ({"space": "v2"}, ["space", "v2", "mapping"]),
+        ({"seed": "x"}, ["seed", "x"]),
+    ],
+)
+def test_mistakes_are_named_in_one_line(data, words):
+    with pytest.raises(UserError) as caught:
+        parse(data)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize("text", ["train.epochs", "=3", "train.epochs=[1"])
+def test_setting_of_the_wrong_form(text):
+    with pytest.raises(UserError, match="--set"):
+        read_setting(text)
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

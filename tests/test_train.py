@@ -1,0 +1,161 @@
+"""Training and evaluation of one network: what a trial's numbers rest on."""
+
+import functools
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from nas import data
+from nas.data import ImageSet
+from nas.evaluate import count_fvcore, evaluate
+from nas.latency import measure
+from nas.train import Diverged, train
+from search_spaces import Arch, Stage, cost
+from search_spaces.build import build_model
+from search_spaces.space import load_space
+from studies.engine import run_inline
+from studies.ledger import Ledger, read
+from studies.samplers import Proposer
+from studies.spec import LatencySpec, TrainSpec, parse
+
+CPU = torch.device("cpu")
+QUICK = {"epochs": 1, "batch_size": 128}
+SMALL = Arch((Stage("fused_mbconv", 3, 2, 4, 16, 2), Stage("mbconv", 3, 2, 4, 32, 2, 0.25)), 16, 64, 16, norm_eps=1e-3)
+LATENCY = {"warmup_s": 0.0, "sample_s": 0.01, "min_calls": 10}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits", 16, seed=0, max_per_class=40)
+
+
+@pytest.fixture(scope="module")
+def space():
+    return load_space("v2", width=0.25, resolution=16)
+
+
+def stripes(n=256, side=16):
+    """Two classes that a linear filter tells apart: horizontal and vertical stripes in noise."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(n) % 2
+    wave = np.tile(np.where(np.arange(side) % 4 < 2, 60, -60), (side, 1))
+    clean = np.stack([wave if label else wave.T for label in labels])[:, None]
+    images = (clean + rng.normal(128, 20, (n, 3, side, side))).clip(0, 255).astype(np.uint8)
+    half = n // 2
+    return ImageSet("stripes", ("h", "v"), images[:half], labels[:half], images[half:], labels[half:], flip=True)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
+def test_every_optimizer_learns(optimizer):
+    rate = {"adamw": 4e-3, "sgd": 0.1, "rmsprop": 5e-3}[optimizer]
+    spec = TrainSpec(epochs=6, batch_size=16, optimizer=optimizer, learning_rate=rate, dropout=0.0)
+    torch.manual_seed(0)
+    model = build_model(SMALL, 2, zero_init_residual=True)
+    seen = []
+    last = train(model, stripes(), spec, 0, CPU, seen.append)
+    assert [metrics["epoch"] for metrics in seen] == [1, 2, 3, 4, 5, 6]
+    assert last == seen[-1]
+    assert last["top1"] > 90
+    assert seen[-1]["train_loss"] < seen[0]["train_loss"]
+
+
+def test_shared_read_only_arrays_are_left_as_they_are(space):
+    images = stripes(64)
+    for array in (images.train_images, images.train_labels, images.val_images, images.val_labels):
+        array.flags.writeable = False
+    before = images.train_images.copy()
+    train(build_model(space.base, 2), images, TrainSpec(epochs=1), 0, CPU, lambda metrics: None)
+    assert (images.train_images == before).all()
+
+
+def test_loss_that_is_not_finite_names_the_step(space, digits):
+    model = build_model(space.base, 10)
+    spec = TrainSpec(epochs=3, batch_size=32, optimizer="sgd", learning_rate=1e30, momentum=0.0, warmup=0.0)
+    with pytest.raises(Diverged, match=r"loss became (nan|inf) at step [2-9]$"):
+        train(model, digits, spec, 0, CPU, lambda metrics: None)
+
+
+def test_diverged_trial_is_a_failed_record_with_its_costs(space, digits):
+    spec = parse({"train": {"optimizer": "sgd", "learning_rate": 1e30, "epochs": 2}, "latency": LATENCY})
+    outcome = evaluate(space.base, 0, digits, lambda metrics: None, spec=spec)
+    assert outcome.status == "failed"
+    assert "diverged" in outcome.error
+    assert "step" in outcome.error
+    assert outcome.macs == cost.count(space.base, 10).macs
+    assert outcome.top1 is None
+
+
+def test_ok_trial_is_complete(space, digits):
+    epochs = []
+    outcome = evaluate(space.base, 3, digits, epochs.append, spec=parse({"train": QUICK, "latency": LATENCY}))
+    assert outcome.status == "ok"
+    assert outcome.macs == outcome.macs_fvcore == cost.count(space.base, 10).macs
+    assert outcome.params == sum(p.numel() for p in build_model(space.base, 10).parameters())
+    assert outcome.top1 == epochs[-1]["top1"]
+    assert set(outcome.timings) == {"fvcore_s", "latency_s", "train_s"}
+    assert outcome.latency.key["threads"] == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "built"), [("macs<=1e5", False), ("params<=1000", False), ("latency_ms<=1e-6", True)]
+)
+def test_constraints_reject_before_anything_dearer(space, digits, limit, built):
+    epochs = []
+    spec = parse({"search": {"constraints": [limit]}, "latency": LATENCY})
+    outcome = evaluate(space.base, 0, digits, epochs.append, spec=spec)
+    assert outcome.status == "rejected"
+    assert next(iter(outcome.violations.values())) > 0
+    assert epochs == []
+    assert (outcome.latency is not None) == built
+
+
+def test_latency_is_measured_as_asked():
+    torch.set_num_threads(2)
+    result = measure(
+        build_model(SMALL, 10), 16, LatencySpec(batch_size=4, warmup_s=0, sample_s=0.01, min_calls=20), CPU
+    )
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+    assert result.n >= 20
+    assert 0 < result.min_ms <= result.p50_ms
+    assert (result.key["batch"], result.key["threads"]) == (4, 1)
+    assert result.status == ("flagged" if result.iqr_ms > 0.1 * result.p50_ms else "ok")
+    assert bool(result.reasons) == (result.status == "flagged")
+
+
+def test_more_work_takes_longer(space):
+    spec = LatencySpec(warmup_s=0.05, sample_s=0.1)
+    small = measure(build_model(load_space("v2", 0.25).base, 10), 16, spec, CPU)
+    large = measure(build_model(load_space("v2", 1.0).base, 10), 96, spec, CPU)
+    assert large.p50_ms > 2 * small.p50_ms
+
+
+def test_fvcore_counts_the_built_model(space):
+    arch = space.sample(random.Random(5)).at(23)
+    assert count_fvcore(build_model(arch, 7), 23) == cost.count(arch, 7).macs
+
+
+def test_equal_seeds_give_equal_searches(space, digits, tmp_path):
+    """Proposals and, on CPU with one thread, accuracies; NSGA-II proposes from the accuracies before."""
+    spec = parse({"train": QUICK, "latency": LATENCY})
+
+    def search(name, seed):
+        (tmp_path / name).mkdir()
+        proposer = Proposer(space, "nsga2", ("top1", "macs"), seed, lag=0, population_size=2)
+        with Ledger(tmp_path / name) as ledger:
+            run_inline(proposer, functools.partial(evaluate, spec=spec), digits, ledger, 4, seed, lambda event: None)
+        return [(trial.arch.id, trial.outcome.top1, trial.outcome.val_loss) for trial in read(tmp_path / name)]
+
+    first, again, other = search("first", 1), search("again", 1), search("other", 2)
+    assert first == again
+    assert [trial[0] for trial in first] != [trial[0] for trial in other]
