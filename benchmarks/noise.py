@@ -78,9 +78,8 @@ def main() -> None:
     pairs = [split_variance(top1[bootstrap.integers(0, len(top1), len(top1))]) for _ in range(2000)]
     low, high = np.percentile([a / b for a, b in pairs if b > 0], [2.5, 97.5])
     train_s = np.array([[o.timings["train_s"] for o in row] for row in outcomes])
-    console.print(
-        f"machine: {environment.cpu_name()}, {os.cpu_count()} cores; {environment.describe(())['torch']} torch"
-    )
+    about = environment.describe(plan.gpus)
+    console.print(f"machine: {about['cpu']}, {about['cpus']} cores; torch {about['torch']}, Python {about['python']}")
     console.print(f"setting: {' '.join(flags)} -> {spec.space}, {spec.data}, {spec.train}")
     console.print(f"one trial trains {np.median(train_s):.1f} s (median); all took {time.perf_counter() - start:.0f} s")
     console.print(f"std between networks {between:.2f}, between seeds {within:.2f} points of top-1")
