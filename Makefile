@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
-OUT ?= runs/first-search
-GLYPHS := glyphs:n=3200,contrast=100-220,clutter=1,size=0.65-0.95,rotation=20,noise=6
 
 .PHONY: search test lint format types clean
 .DELETE_ON_ERROR:

@@ -16,7 +16,6 @@ import random
 import statistics
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
 
@@ -48,7 +47,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", message=".*torch.jit.script", category=FutureWarning)  # fvcore's tracing
     console, rng = Console(soft_wrap=True), random.Random(args.seed)
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "fvcore"))
     console.print(f"{cpu_name()}, one thread; Python {platform.python_version()}, {libraries}", highlight=False)

@@ -52,7 +52,7 @@ def parser() -> command.Parser:
         help="side of the images (default 64 for imagefolder, else 32)",
     )
     add("--trials", dest="search.trials", type=int, metavar="N", help="how many networks (default 64)")
-    add("--epochs", dest="train.epochs", type=int, metavar="N", help="of short training (default 4)")
+    add("--epochs", dest="train.epochs", type=int, metavar="N", help="of short training (default 3)")
     add("--sampler", dest="search.sampler", metavar="NAME", help="random, or nsga2 (default)")
     add(
         "--objective",

@@ -60,12 +60,14 @@ class Stage:
             raise UserError(f"block: {self.block!r} is not one of {', '.join(BLOCKS)}")
         if not _is_int(self.kernel) or self.kernel < 1 or self.kernel % 2 == 0:
             raise UserError(f"kernel: {self.kernel!r} is not an odd number >= 1")
-        if self.stride not in (1, 2):
+        if not _is_int(self.stride) or self.stride not in (1, 2):
             raise UserError(f"stride: {self.stride!r} is not 1 or 2")
         for name in ("expansion", "channels", "layers", "groups"):
             value = getattr(self, name)
             if not _is_int(value) or value < 1:
                 raise UserError(f"{name}: {value!r} is not an integer >= 1")
+        if not isinstance(self.skip, bool):
+            raise UserError(f"skip: {self.skip!r} is not true or false")
         if not _is_number(self.se_ratio) or not 0 <= self.se_ratio <= 1:
             raise UserError(f"se_ratio: {self.se_ratio!r} is not a number from 0 to 1")
         if self.se_ratio and self.block not in SE_BLOCKS:
@@ -136,7 +138,7 @@ class Arch:
             value = getattr(self, name)
             if not _is_int(value) or value < least:
                 raise UserError(f"{name}: {value!r} is not an integer >= {least}")
-        if self.stem_stride not in (1, 2):
+        if not _is_int(self.stem_stride) or self.stem_stride not in (1, 2):
             raise UserError(f"stem_stride: {self.stem_stride!r} is not 1 or 2")
         if self.stem_kernel % 2 == 0:
             raise UserError(f"stem_kernel: {self.stem_kernel} is not odd")
@@ -187,6 +189,8 @@ class Arch:
             raise UserError(f"stages: {known['stages']!r} is not a list")
         stages = []
         for index, stage in enumerate(known["stages"]):
+            if not isinstance(stage, dict):
+                raise UserError(f"stages[{index}]: {stage!r} is not a mapping")
             try:
                 stages.append(Stage.from_dict(stage))
             except UserError as error:

@@ -51,9 +51,8 @@ def scale(
         stem = round_width(stem, width, rounding)
         if head and arch.layout != "mnasnet":
             head = round_width(head, max(1.0, width) if arch.layout == "mobilenet_v2" else width, rounding)
-    return replace(
-        arch, stages=stages, stem_channels=stem, head_channels=head, resolution=resolution or arch.resolution
-    )
+    side = arch.resolution if resolution is None else resolution
+    return replace(arch, stages=stages, stem_channels=stem, head_channels=head, resolution=side)
 
 
 def _stage_width(stage: Stage, width: float, rounding: str) -> int:

@@ -13,7 +13,7 @@ PLAIN = "clutter=0,noise=0,rotation=0,contrast=100-100,size=0.6-0.6"
 
 def test_defaults():
     got = data.load("glyphs", 8, seed=0, val_fraction=1 / 3)
-    assert (len(got.train_images), len(got.val_images), got.num_classes) == (3000, 1500, 16)
+    assert (len(got.train_images), len(got.val_images), got.num_classes) == (2133, 1067, 16)
     assert parse("") == Options()
 
 

@@ -113,5 +113,5 @@ def test_wrong_multipliers(name, value):
 def test_wrong_rounding_and_resolution():
     with pytest.raises(UserError, match="^rounding: 'nearest' is not one of guarded, unguarded"):
         scale(load("efficientnet_b0"), width=1.1, rounding="nearest")
-    with pytest.raises(UserError, match="^resolution: -1 is not an integer >= 1"):
-        scale(load("efficientnet_b0"), resolution=-1)
+    with pytest.raises(UserError, match="^resolution: 0 is not an integer >= 1"):
+        scale(load("efficientnet_b0"), resolution=0)
