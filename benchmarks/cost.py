@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    console, rng = Console(soft_wrap=True), random.Random(args.seed)
+    console, rng = Console(width=110, soft_wrap=True), random.Random(args.seed)
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "fvcore"))
     console.print(f"{cpu_name()}, one thread; Python {platform.python_version()}, {libraries}", highlight=False)
     spaces = [load_space(name) for name in builtin_spaces()]

@@ -147,6 +147,8 @@ def _densenet(arch: Arch, num_classes: int, dropout: float) -> nn.Module:
         raise UserError("stages: a densenet needs kernel 3, one growth rate and expansion, and strides 1, 2, 2, ...")
     if not arch.stem_pool or (arch.stem_kernel, arch.stem_stride, arch.head_channels) != (7, 2, 0):
         raise UserError("stem: a densenet needs stem_kernel 7, stem_stride 2, stem_pool and no head")
+    if arch.activation != "relu":
+        raise UserError(f"activation: {arch.activation!r} but a densenet takes only 'relu'")
     layers = tuple(stage.layers for stage in arch.stages)
     model = DenseNet(
         first.channels, layers, arch.stem_channels, bn_size=first.expansion, drop_rate=dropout, num_classes=num_classes

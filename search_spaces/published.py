@@ -57,7 +57,9 @@ def load(name_or_path: str | Path) -> Arch:
             f"network: {name!r} is neither a .json or .yaml file nor in the catalogue: {', '.join(catalogue())}"
         )
     data = read_yaml(path)
-    if isinstance(data, list) and len(data) == 1:  # show NAME --json > FILE.json
+    if isinstance(data, list):  # show NAME --json > FILE.json
+        if len(data) != 1:
+            raise UserError(f"{path}: holds {len(data)} networks, one is needed")
         data = data[0]
     try:
         return Arch.from_dict(data["arch"] if isinstance(data, dict) and "arch" in data else data)

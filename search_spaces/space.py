@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -115,7 +116,7 @@ def load_space(name_or_path: str, width: float = 1.0, resolution: int | None = N
     path = SPACES / f"{name_or_path}.yaml"
     if name_or_path not in builtin_spaces():
         path = Path(name_or_path)
-        if path.suffix not in (".yaml", ".yml", ".json"):
+        if path.suffix not in (".yaml", ".yml"):
             known = ", ".join(builtin_spaces())
             raise UserError(f"space: {name_or_path!r} is neither a .yaml file nor one of {known}")
     try:
@@ -127,21 +128,42 @@ def load_space(name_or_path: str, width: float = 1.0, resolution: int | None = N
 
 def _parse(name: str, data: Any, width: float, resolution: int | None) -> SearchSpace:
     data = _mapping("space", data, ("name", "description", "base", "choices", "stages", "resolution"))
-    base = data.get("base")
-    if base is None:
-        raise UserError("base: missing, a network's name or its mapping is needed")
-    base = scale(Arch.from_dict(base) if isinstance(base, dict) else load(base), width=width)
+    base = scale(_base(data.get("base")), width=width)
     common = _mapping("choices", data.get("choices", {}), tuple(_READ))
     special = _mapping("stages", data.get("stages", {}), tuple(range(len(base.stages))))
     choices = []
     for index, stage in enumerate(base.stages):
         own = _mapping(f"stages.{index}", special.get(index, {}), tuple(_READ))
         choices.append(_stage_choices(index, stage, common, own))
+        _check_together(base, index, choices[index])
     resolutions = _values("resolution", data.get("resolution", base.resolution))
     for value in (resolutions := (resolution,) if resolution else resolutions):
         replace(base, resolution=value)  # a bad value raises
     name, description = str(data.get("name", name)), str(data.get("description", ""))
     return SearchSpace(name, description, base, tuple(choices), resolutions)
+
+
+def _base(given: Any) -> Arch:
+    if given is None:
+        raise UserError("base: missing, a network's name or its mapping is needed")
+    try:
+        base = Arch.from_dict(given) if isinstance(given, dict) else load(str(given))
+    except UserError as error:
+        raise UserError(f"base{'.' if isinstance(given, dict) else ': '}{error}") from None
+    if base.layout == "densenet":
+        raise UserError("base: a densenet is a baseline, which cannot be searched")
+    return base
+
+
+def _check_together(base: Arch, index: int, choices: Mapping[str, tuple[Any, ...]]) -> None:
+    """Values that are right one by one may not go together, such as an se_ratio and a block that has none."""
+    joint = ("block", "expansion", "se_ratio", "channels")
+    for values in itertools.product(*(choices[gene] for gene in joint)):
+        try:
+            stage = replace(base.stages[index], **dict(zip(joint, values, strict=True)))
+        except UserError as error:
+            raise UserError(f"stages[{index}].{error}") from None
+        replace(base, stages=(*base.stages[:index], stage))  # checks what the layout allows
 
 
 def _stage_choices(index: int, stage: Stage, common: dict[str, Any], own: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
@@ -168,15 +190,23 @@ def _read(where: str, stage: Stage, gene: str, read: Callable[[Stage, Any], Any]
 
 
 def _added_layers(stage: Stage, value: Any) -> int:
+    if not isinstance(value, int):
+        raise UserError(f"layers_added: {value!r} is not an integer")
     return max(1, stage.layers + value)
 
 
 def _scaled_layers(stage: Stage, value: Any) -> int:
-    return max(1, round(stage.layers * value))
+    return max(1, round(stage.layers * _positive(value)))
 
 
 def _scaled_channels(stage: Stage, value: Any) -> int:
-    return stage.channels if value == 1 else round_width(stage.channels, value)
+    return stage.channels if value == 1 else round_width(stage.channels, _positive(value))
+
+
+def _positive(value: Any) -> Any:
+    if not value > 0:
+        raise UserError(f"multiplier: {value!r} is not a positive number")
+    return value
 
 
 # How a space file's keys become genes; those that name no field of a stage are relative to the base network's stage.

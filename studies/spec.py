@@ -47,7 +47,7 @@ class DataSpec:
 class TrainSpec:
     """How a candidate is short-trained: warm-up (a share of all steps), then cosine decay to zero.
 
-    The defaults are for a few hundred steps, where dropout and augmentation only blur the ranking (benchmarks/noise.py).
+    The defaults are for a few hundred steps, in which dropout and augmentation blur the ranking (benchmarks/noise.py).
     zero_init_residual: residual branches start at zero; without it deep and narrow networks stay at chance for hundreds
     of steps. augment: random shifts and, where the data allow it, mirroring. amp: half precision on a GPU.
     """

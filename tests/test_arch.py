@@ -51,7 +51,10 @@ def test_ids_differ_where_content_does():
         replace(SMALL, norm_eps=1e-3),
         replace(SMALL, activation="relu"),
         replace(SMALL, stages=SMALL.stages * 2),
-        *(replace(SMALL, stages=(replace(SMALL.stages[0], **{k: v}),)) for k, v in {"kernel": 5, "skip": False}.items()),
+        *(
+            replace(SMALL, stages=(replace(SMALL.stages[0], **{k: v}),))
+            for k, v in {"kernel": 5, "skip": False}.items()
+        ),
     ]
     assert len({arch.id for arch in changed}) == len(changed)
     assert len({network.arch.id for network in catalogue().values()}) == len(catalogue())
@@ -153,7 +156,10 @@ WRONG = {
         stage_content(block="bottleneck", expansion=3),
         r"stages\[2\]\.channels: 40 is not a multiple of expansion 3",
     ),
-    "unknown stage field": (stage_content(kernels=3), r"stages\[2\]\.kernels: unknown field, allowed are block, kernel"),
+    "unknown stage field": (
+        stage_content(kernels=3),
+        r"stages\[2\]\.kernels: unknown field, allowed are block, kernel",
+    ),
     "missing stage field": (stage_content(kernel=None), r"stages\[2\]\.kernel: missing"),
     "stage is no mapping": (content(stages=[3]), r"stages\[0\]: 3 is not a mapping"),
     "stages is no list": (content(stages={"block": "mbconv"}), r"stages: .* is not a list"),
@@ -182,7 +188,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("data, message", WRONG.values(), ids=list(WRONG))
+@pytest.mark.parametrize(("data", "message"), WRONG.values(), ids=list(WRONG))
 def test_wrong_content_names_the_field(data, message):
     with pytest.raises(UserError, match=f"^{message}") as caught:
         Arch.from_dict(data)

@@ -47,7 +47,7 @@ def test_every_network_of_the_catalogue_has_a_reference():
     assert set(REFERENCE) == set(catalogue())
 
 
-@pytest.mark.parametrize("name, side", AT)
+@pytest.mark.parametrize(("name", "side"), AT)
 def test_closed_form_equals_the_reference(name, side):
     reference = REFERENCE[name]
     expected = Cost(reference["params"], **reference["at"][str(side)])
@@ -108,8 +108,18 @@ def test_count_worked_by_hand():
 # one network of each layout and block; 47 px makes densenet's floored pools and every ceil differ
 @pytest.mark.parametrize(
     "name",
-    "efficientnet_b0 efficientnet_v2_b0 mobilenet_v1 mobilenet_v2 mnasnet_b1 resnet18 resnext50_32x4d seresnet50 "
-    "resnetv2_50 densenet121".split(),
+    [
+        "efficientnet_b0",
+        "efficientnet_v2_b0",
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "mnasnet_b1",
+        "resnet18",
+        "resnext50_32x4d",
+        "seresnet50",
+        "resnetv2_50",
+        "densenet121",
+    ],
 )
 def test_each_layout_equals_fvcore(name):
     arch = load(name).at(47)

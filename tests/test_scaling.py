@@ -78,7 +78,7 @@ def test_scaling_by_one_is_the_identity(name, rounding):
 
 
 @pytest.mark.parametrize(
-    "phi, ratio", enumerate([2.573, 4.693, 8.426, 16.380, 29.482, 52.082, 102.806], start=1), ids="phi{}".format
+    ("phi", "ratio"), enumerate([2.573, 4.693, 8.426, 16.380, 29.482, 52.082, 102.806], start=1), ids="phi{}".format
 )
 def test_counted_cost_of_the_papers_coefficients(phi, ratio):
     """alpha 1.2, beta 1.1, gamma 1.15 with official rounding cost 2.573 times B0 at phi 1, where the formula says
@@ -111,7 +111,7 @@ def test_wrong_multipliers(name, value):
 
 
 def test_wrong_rounding_and_resolution():
-    with pytest.raises(UserError, match="^rounding: 'nearest' is not one of guarded, unguarded"):
+    with pytest.raises(UserError, match=r"^rounding: 'nearest' is not one of guarded, unguarded"):
         scale(load("efficientnet_b0"), width=1.1, rounding="nearest")
-    with pytest.raises(UserError, match="^resolution: 0 is not an integer >= 1"):
+    with pytest.raises(UserError, match=r"^resolution: 0 is not an integer >= 1"):
         scale(load("efficientnet_b0"), resolution=0)

@@ -1,0 +1,35 @@
+"""What several test files use."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def run_python():
+    """Runs this Python in the repository's root, in one thread; the CompletedProcess with its output as text."""
+
+    def run(*arguments):
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        command = [sys.executable, *map(str, arguments)]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+    return run
+
+
+@pytest.fixture
+def space_file(tmp_path):
+    """Writes text, or a mapping as YAML, as a space file; its path."""
+
+    def write(content):
+        path = tmp_path / "space.yaml"
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+        return str(path)
+
+    return write
