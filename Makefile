@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 
-.PHONY: search test lint format types clean
+.PHONY: search test lint types clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/installed  ## a first search of the real v2 space on images made on the spot, at a quarter of its width

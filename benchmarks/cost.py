@@ -30,7 +30,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from nas.environment import cpu_name
 from search_spaces import Arch, command, cost
 from search_spaces.build import build_model
-from search_spaces.space import SearchSpace, builtin_spaces, load_space
+from search_spaces.space import SearchSpace
+from search_spaces.space_file import builtin_spaces, load_space
 
 REPEATS = 7
 CLOSED_FORM_NETWORKS = 2000  # in each repeat

@@ -10,10 +10,10 @@ A ratio of at least 2 means that one training run ranks most pairs of networks a
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -24,16 +24,16 @@ from rich.table import Table
 
 from nas import data, environment, run, search
 from nas.evaluate import evaluate
-from search_spaces import Arch
+from search_spaces import Arch, command
 from studies.ledger import Outcome
 from studies.spec import Spec
 
 _images: data.ImageSet
 
 
-def _load(spec: Spec) -> None:
+def _load(plan: run.Plan) -> None:
     global _images
-    _images = run.load_images(spec, quiet=True)
+    _images = run.load_images(plan)
 
 
 def _trial(arch: Arch, seed: int, spec: Spec) -> Outcome:
@@ -47,16 +47,18 @@ def split_variance(top1: np.ndarray) -> tuple[float, float]:
     return float(np.sqrt(max(0.0, between))), float(np.sqrt(within))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog="and the flags of nas.search")
+def main(argv: Sequence[str]) -> None:
+    parser = command.Parser(
+        "python benchmarks/noise.py", description=__doc__.split("\n")[0], epilog="and the flags of nas.search"
+    )
     parser.add_argument("--networks", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
-    args, flags = parser.parse_known_args()
+    args, flags = parser.parse_known_args(argv)
     plan = run.plan(search.read_spec(vars(search.parser().parse_args(flags))))
     spec, rng = plan.spec, random.Random(plan.spec.seed)
     archs = [plan.space.sample(rng) for _ in range(args.networks)]
     start = time.perf_counter()
-    workers = ProcessPoolExecutor(plan.resources.concurrency, get_context("spawn"), _load, (spec,))
+    workers = ProcessPoolExecutor(plan.resources.concurrency, get_context("spawn"), _load, (plan,))
     with workers as pool:
         jobs = [[pool.submit(_trial, arch, seed, spec) for seed in range(args.seeds)] for arch in archs]
         flat = [job for row in jobs for job in row]
@@ -78,8 +80,8 @@ def main() -> None:
     pairs = [split_variance(top1[bootstrap.integers(0, len(top1), len(top1))]) for _ in range(2000)]
     low, high = np.percentile([a / b for a, b in pairs if b > 0], [2.5, 97.5])
     train_s = np.array([[o.timings["train_s"] for o in row] for row in outcomes])
-    about = environment.describe(plan.gpus)
-    console.print(f"machine: {about['cpu']}, {about['cpus']} cores; torch {about['torch']}, Python {about['python']}")
+    made = environment.describe(plan.resources.gpus)
+    console.print(f"machine: {made['cpu']}, {made['cpus']} cores; torch {made['torch']}, Python {made['python']}")
     console.print(f"setting: {' '.join(flags)} -> {spec.space}, {spec.data}, {spec.train}")
     console.print(f"one trial trains {np.median(train_s):.1f} s (median); all took {time.perf_counter() - start:.0f} s")
     console.print(f"std between networks {between:.2f}, between seeds {within:.2f} points of top-1")
@@ -87,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

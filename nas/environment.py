@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
-from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +15,10 @@ PACKAGES = ("torch", "torchvision", "ray", "optuna", "fvcore", "numpy")
 
 
 def cpu_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: affinity and a container's quota count."""
+    import joblib
+
+    return int(joblib.cpu_count())
 
 
 def cpu_name() -> str:
@@ -32,11 +32,11 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def gpu_names() -> list[str]:
-    """The CUDA devices that this process may use."""
+def gpu_count() -> int:
+    """The CUDA devices that this process may use; asks the driver, and makes no context on any."""
     import torch
 
-    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return torch.cuda.device_count()
 
 
 def device_name(device: torch.device) -> str:
@@ -45,7 +45,7 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
-def describe(gpus: Sequence[str]) -> dict[str, Any]:
+def describe(gpus: int) -> dict[str, Any]:
     """Versions, hardware and the project's commit, for ``spec.yaml``."""
     return {
         "python": platform.python_version(),
@@ -53,7 +53,7 @@ def describe(gpus: Sequence[str]) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": cpu_name(),
         "cpus": cpu_count(),
-        "gpus": list(gpus),
+        "gpus": gpus,
         "commit": _commit(),
     }
 

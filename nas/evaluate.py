@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,37 +28,81 @@ def evaluate(
     """Costs, measures and trains ``arch`` on the device that the scheduler gave; ``report`` takes each epoch's metrics.
 
     A network that breaks a constraint comes back ``rejected`` before anything dearer is done to it; one whose loss is
-    no longer finite, ``failed``. A count by fvcore that differs from the closed form is an error, not a number.
+    no longer finite or that does not fit in memory, ``failed`` with what is known. Counts of the built network that
+    differ from the closed form are an error, not a number.
     """
-    timings: dict[str, float] = {}
     figures = cost.count(arch, images.num_classes)._asdict()
     if broken := constraint.violations(spec.constraints, figures):
         return Outcome("rejected", **figures, violations=broken)
+    device = _device(spec)
+    known: dict[str, Any] = {**figures, "timings": {}, "environment": _environment(device)}
+    try:
+        return _build_and_train(arch, seed, images, report, spec, device, known)
+    except (Diverged, torch.OutOfMemoryError) as error:
+        return Outcome("failed", **known, error=_reason(error))
+    except Exception:
+        if device.type == "cuda" and not _cuda_works():
+            os._exit(1)  # this process can never use its GPU again; the scheduler starts another
+        raise
+    finally:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()  # trials may share the GPU
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+def _build_and_train(
+    arch: Arch,
+    seed: int,
+    images: ImageSet,
+    report: Callable[[dict[str, Any]], None],
+    spec: Spec,
+    device: torch.device,
+    known: dict[str, Any],
+) -> Outcome:
+    """Fills ``known`` as it goes, so that a failure keeps what was found before it."""
+    knobs, timings = spec.train, known["timings"]
     torch.set_num_threads(spec.resources.cpus_per_trial)
     torch.manual_seed(seed)
-    knobs = spec.train
     model = build_model(arch, images.num_classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)
     model = model.to(device).to(memory_format=torch.channels_last)
-    known: dict[str, Any] = {**figures, "timings": timings, "environment": _environment(device)}
     with _timed(timings, "fvcore_s"):
         known["macs_fvcore"] = count_fvcore(model, arch.resolution)
-    if known["macs_fvcore"] != figures["macs"]:
-        error = f"MACs differ: closed form {figures['macs']}, fvcore {known['macs_fvcore']}"
-        return Outcome("failed", **known, error=error)
+    params = sum(parameter.numel() for parameter in model.parameters())
+    for name, closed, built in (("MACs", known["macs"], known["macs_fvcore"]), ("parameters", known["params"], params)):
+        if closed != built:
+            return Outcome("failed", **known, error=f"{name} differ: closed form {closed}, built network {built}")
 
     with _timed(timings, "latency_s"):
-        known["latency"] = measure(model, arch.resolution, spec.latency, device)
+        shared = device.type == "cuda" and spec.resources.gpus_per_trial < 1
+        known["latency"] = measure(model, arch.resolution, spec.latency, device, shared)
     if broken := constraint.violations(spec.constraints, {"latency_ms": known["latency"].p50_ms}):
         return Outcome("rejected", **known, violations=broken)
 
-    try:
-        with _timed(timings, "train_s"):
-            last = train(model, images, spec.train, seed, device, report)
-    except Diverged as error:
-        return Outcome("failed", **known, error=f"training diverged: {error}")
+    with _timed(timings, "train_s"):
+        last = train(model, images, knobs, seed, device, report, arch.resolution)
     return Outcome("ok", **known, top1=last["top1"], val_loss=last["val_loss"])
+
+
+def _device(spec: Spec) -> torch.device:
+    """Never another than the run's, since accuracies and latencies of two kinds must not meet on one front."""
+    if not spec.resources.gpus:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise RuntimeError("this worker sees no GPU, but the run is on GPUs")
+    return torch.device("cuda")
+
+
+def _cuda_works() -> bool:
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Diverged):
+        return f"training diverged: {error}"
+    return f"out of memory: {str(error).splitlines()[0]}"
 
 
 def count_fvcore(model: nn.Module, resolution: int) -> int:

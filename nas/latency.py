@@ -18,11 +18,14 @@ from studies.spec import LatencySpec
 NOISY = 0.10  # interquartile range over median above which a measurement is flagged
 
 
-def measure(model: nn.Module, resolution: int, spec: LatencySpec, device: torch.device) -> Latency:
+def measure(
+    model: nn.Module, resolution: int, spec: LatencySpec, device: torch.device, shared: bool = False
+) -> Latency:
     """Times ``model`` (left in eval mode) on an input of (batch, 3, resolution, resolution), float32, channels_last.
 
     CPU: wall time of a call with ``spec.threads`` threads. CUDA: time between two events around a call, eager.
-    The status is ``flagged`` where the spread says that the median cannot be trusted.
+    The status is ``flagged`` where the spread says that the median cannot be trusted, or where other trials use the
+    same GPU (``shared``).
     """
     model.eval()
     x = torch.randn(spec.batch_size, 3, resolution, resolution, device=device).contiguous(
@@ -40,7 +43,8 @@ def measure(model: nn.Module, resolution: int, spec: LatencySpec, device: torch.
         if collecting:
             gc.enable()
     q1, median, q3 = statistics.quantiles(times, n=4)
-    reasons = (f"IQR {100 * (q3 - q1) / median:.0f}% of the median",) if q3 - q1 > NOISY * median else ()
+    reasons = [f"IQR {100 * (q3 - q1) / median:.0f}% of the median"] if q3 - q1 > NOISY * median else []
+    reasons += ["GPU shared with other trials"] if shared else []
     key: dict[str, Any] = {
         "device": device_name(device),
         "runtime": "torch eager",
@@ -50,8 +54,10 @@ def measure(model: nn.Module, resolution: int, spec: LatencySpec, device: torch.
         "threads": spec.threads if device.type == "cpu" else None,
         "memory_format": "channels_last",
     }
+    if device.type == "cuda":
+        key |= {"tf32": torch.backends.cudnn.allow_tf32, "cuda": torch.version.cuda}
     status = "flagged" if reasons else "ok"
-    return Latency(key, median, q3 - q1, min(times), len(times), status, reasons)
+    return Latency(key, median, q3 - q1, min(times), len(times), status, tuple(reasons))
 
 
 def _sample(call: Callable[[], Any], spec: LatencySpec, timer: Callable[[Callable[[], Any]], float]) -> list[float]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   python -m nas.search --space v2 --width 0.25 --trials 16
   python -m nas.search --space v2 --data imagefolder:DIR --resolution 96 --constraint "latency_ms<=8" --gpus 8
-  python -m nas.search --space my_space.yaml --data cifar10:DIR --set train.optimizer=sgd --dry-run
+  python -m nas.search --space my_space.yaml --data cifar10:DIR --set train.optimizer=rmsprop --dry-run
 
 A run folder holds spec.yaml, space.yaml, trials.jsonl (the ledger), report.html, archs/ID.json and log.txt.
 Exit code: 0 done, 2 wrong input, 130 interrupted, 1 internal error."""
@@ -52,7 +52,7 @@ def parser() -> command.Parser:
         help="side of the images (default 64 for imagefolder, else 32)",
     )
     add("--trials", dest="search.trials", type=int, metavar="N", help="how many networks (default 64)")
-    add("--epochs", dest="train.epochs", type=int, metavar="N", help="of short training (default 3)")
+    add("--epochs", dest="train.epochs", type=int, metavar="N", help="of short training (default 4)")
     add("--sampler", dest="search.sampler", metavar="NAME", help="random, or nsga2 (default)")
     add(
         "--objective",
@@ -83,7 +83,7 @@ def parser() -> command.Parser:
         "--set",
         action="append",
         metavar="FIELD=VALUE",
-        help="any field of the spec, as train.optimizer=sgd; repeatable",
+        help="any field of the spec, as train.epochs=8; repeatable",
     )
     add("--out", metavar="DIR", help="the run folder (default runs/TIME-SPACE)")
     add("--dry-run", action="store_true", help="print what would be done and what it would cost")

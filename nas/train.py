@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.transforms.v2.functional import resize
 
 from nas.data import ImageSet
 from studies.spec import TrainSpec
@@ -27,19 +29,22 @@ def train(
     seed: int,
     device: torch.device,
     on_epoch: Callable[[dict[str, Any]], None],
+    resolution: int | None = None,
 ) -> dict[str, Any]:
-    """Trains ``model`` in place and returns the last epoch's metrics.
+    """Trains ``model`` in place and returns the last epoch's metrics. ``resolution``: the images' own where None.
 
     Metrics of an epoch: ``epoch``, ``train_loss``, ``val_loss`` (cross-entropy, nats), ``top1`` (percent), ``time_s``.
     Equal seeds give equal results on CPU with one thread. Raises Diverged that names the step.
     """
-    train_x, train_y = _on_device(images.train_images, images.train_labels, device)
-    val_x, val_y = _on_device(images.val_images, images.val_labels, device)
+    side = resolution or images.resolution
+    train_x, train_y = _on_device(images.train_images, images.train_labels, side, device)
+    val_x, val_y = _on_device(images.val_images, images.val_labels, side, device)
     draw = torch.Generator(device).manual_seed(seed)
     torch.manual_seed(seed)  # dropout and drop path
     normalise = _normaliser(images, device)
     optimizer = _optimizer(model, spec, device)
-    steps_per_epoch = math.ceil(len(train_x) / spec.batch_size)
+    # Batch norm has no variance of one image, so a last batch of one is left out.
+    steps_per_epoch = len(train_x) // spec.batch_size + (len(train_x) % spec.batch_size > 1)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warmup_cosine(spec, spec.epochs * steps_per_epoch))
     autocast, scaler = _mixed_precision(spec.amp, device)
     check_every = 16 if device.type == "cuda" else 1  # reading the loss waits for the GPU
@@ -47,9 +52,8 @@ def train(
     for epoch in range(1, spec.epochs + 1):
         start, losses = time.perf_counter(), []
         model.train()
-        for index in torch.randperm(len(train_x), generator=draw, device=device).split(spec.batch_size):
-            if len(index) == 1 and len(train_x) > 1:
-                continue  # batch norm has no variance of one image
+        order = torch.randperm(len(train_x), generator=draw, device=device)
+        for index in order.split(spec.batch_size)[:steps_per_epoch]:
             step += 1
             x = normalise(train_x[index])
             if spec.augment:
@@ -66,6 +70,8 @@ def train(
                 _check_finite(losses[-check_every:], step)
         _check_finite(losses[-check_every:], step)
         val_loss, top1 = validate(model, val_x, val_y, normalise, autocast)
+        if not math.isfinite(val_loss):
+            raise Diverged(f"validation loss became {val_loss} after step {step}")
         metrics = {"epoch": epoch, "train_loss": torch.stack(losses).mean().item(), "val_loss": val_loss, "top1": top1}
         metrics["time_s"] = time.perf_counter() - start
         on_epoch(metrics)
@@ -91,16 +97,18 @@ def validate(
     return loss / len(y), 100.0 * correct / len(y)
 
 
-def _on_device(images: Any, labels: Any, device: torch.device) -> tuple[Tensor, Tensor]:
-    """A copy in the worker: the arrays that trials share are read-only."""
-    x, y = torch.tensor(images, device=device), torch.tensor(labels, device=device)
-    return x.contiguous(memory_format=torch.channels_last), y
+def _on_device(images: Any, labels: Any, side: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """On CPU the images are those that all trials share, which nothing here writes to."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        x, y = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
+    return (x if x.shape[-1] == side else resize(x, [side, side], antialias=True)), y
 
 
 def _normaliser(images: ImageSet, device: torch.device) -> Callable[[Tensor], Tensor]:
     mean = torch.tensor(images.mean, device=device).view(1, -1, 1, 1) * 255
     scale = 1 / (torch.tensor(images.std, device=device).view(1, -1, 1, 1) * 255)
-    return lambda x: (x.float() - mean) * scale
+    return lambda x: ((x.float() - mean) * scale).contiguous(memory_format=torch.channels_last)
 
 
 def _augment(x: Tensor, flip: bool, draw: torch.Generator) -> Tensor:
@@ -131,8 +139,8 @@ def _optimizer(model: nn.Module, spec: TrainSpec, device: torch.device) -> torch
         return torch.optim.SGD(
             groups, lr=spec.learning_rate, momentum=spec.momentum, nesterov=spec.momentum > 0, fused=True
         )
-    # decay 0.9 and epsilon 0.001 as in the EfficientNet code
-    return torch.optim.RMSprop(groups, lr=spec.learning_rate, alpha=0.9, eps=1e-3, momentum=spec.momentum, foreach=True)
+    # decay 0.9 as in the papers; their epsilon of 0.001 stands inside the root, which is about 0.03 outside it
+    return torch.optim.RMSprop(groups, lr=spec.learning_rate, alpha=0.9, eps=0.03, momentum=spec.momentum, foreach=True)
 
 
 def _warmup_cosine(spec: TrainSpec, steps: int) -> Callable[[int], float]:
@@ -152,7 +160,7 @@ def _mixed_precision(
     """bf16 where the GPU has it, else fp16 with loss scaling; float32 on CPU."""
     if not wanted or device.type != "cuda":
         return nullcontext, torch.amp.GradScaler(device.type, enabled=False)
-    half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    half = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     return (lambda: torch.autocast("cuda", half)), torch.amp.GradScaler("cuda", enabled=half is torch.float16)
 
 

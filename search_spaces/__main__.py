@@ -11,8 +11,10 @@ from typing import Any
 
 from search_spaces import command, constraint, cost
 from search_spaces.arch import Arch
+from search_spaces.errors import UserError
 from search_spaces.published import catalogue, load, read_yaml
-from search_spaces.space import SearchSpace, builtin_spaces, load_space
+from search_spaces.space import SearchSpace
+from search_spaces.space_file import builtin_spaces, load_space
 
 METRICS = ("params", "macs", "activations", "top1", "resolution")
 
@@ -40,7 +42,7 @@ def _parser() -> command.Parser:
     sample.add_argument("--space", required=True, metavar="NAME|FILE.yaml", help=f"{', '.join(builtin_spaces())}, ...")
     sample.add_argument("-n", type=command.positive_int, default=1, help="how many (default 1)")
     sample.add_argument("--seed", type=int, default=0, help="equal seeds give equal networks (default 0)")
-    sample.add_argument("--width", type=command.positive_float, default=1.0, help="multiplies the space's channels")
+    sample.add_argument("--width", type=command.positive_float, help="multiplies the space's channels")
     for each in (listing, show, sample):
         each.add_argument("--json", action="store_true", help="print a JSON list")
         each.add_argument("--classes", type=command.positive_int, default=1000, help="of the classifier (default 1000)")
@@ -58,6 +60,8 @@ def _list(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(entries, indent=1))
         return
+    if not entries:
+        raise UserError(f"constraint: no published network is within {' and '.join(args.constraint)}")
     rows = [[e["name"], "-" if e["top1"] is None else f"{e['top1']:.1f}", *_figures(e)] for e in entries]
     print(command.table(["network", "top-1 %", "px", "params (M)", "MACs (G)", "activations (M)"], rows))
     print("\ntop-1: ImageNet, as published; --json gives each figure's source.")
@@ -68,7 +72,10 @@ def _list(args: argparse.Namespace) -> None:
 
 
 def _show(args: argparse.Namespace) -> None:
-    if any(map(_is_space, args.names)):
+    kinds = {_is_space(name) for name in args.names}
+    if len(kinds) == 2:
+        raise UserError(f"{' '.join(args.names)}: spaces and networks cannot be shown together, give one kind")
+    if kinds == {True}:
         spaces = [load_space(name, resolution=args.resolution) for name in args.names]
         text = "\n\n".join(map(_space_text, spaces))
         print(json.dumps(list(map(_space_entry, spaces)), indent=1) if args.json else text)
@@ -120,7 +127,7 @@ def _is_space(name: str) -> bool:
     if Path(name).suffix not in (".yaml", ".yml"):
         return name in builtin_spaces()
     data = read_yaml(Path(name))
-    return isinstance(data, dict) and "base" in data
+    return isinstance(data, dict) and bool({"base", "choices"} & set(data))
 
 
 def _space_entry(space: SearchSpace) -> dict[str, Any]:

@@ -110,9 +110,12 @@ class MobileBlock(nn.Module):
 
     @property
     def last_norm(self) -> nn.BatchNorm2d | None:
-        """The norm that ends the residual branch, if there is one."""
-        norms = [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
-        return norms[-1] if self.residual else None
+        """The norm that ends the residual branch; None without a residual, or where a ReLU follows (Fused-MBConv
+        without expansion): at zero that would pass no gradient, ever."""
+        layers = list(getattr(self, self.body).modules())
+        if not self.residual or isinstance(layers[-1], (nn.ReLU, nn.ReLU6)):
+            return None
+        return [layer for layer in layers if isinstance(layer, nn.BatchNorm2d)][-1]
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = getattr(self, self.body)(x)

@@ -26,7 +26,7 @@ def build_model(
 ) -> nn.Module:
     """The network, freshly initialised; it maps (N, 3, H, W) to (N, num_classes) for any H and W.
 
-    dropout: before the classifier. drop_path: stochastic depth of the last block; block i of N drops with
+    dropout: before the classifier. drop_path: the rate that stochastic depth rises to; block i of N drops with
     drop_path * i / N, counting blocks without a skip too (arXiv 1905.11946 code). zero_init_residual: residual branches
     start at zero (arXiv 1706.02677, section 5.1), which deep and narrow networks need to learn in a few hundred steps.
     """

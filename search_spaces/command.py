@@ -6,13 +6,16 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from search_spaces.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with errors in one line; the usage is what ``--help`` is for."""
+    """argparse with errors in one line (the usage is what ``--help`` is for) and without abbreviated flags."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **{"allow_abbrev": False, **settings})
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see --help)\n")

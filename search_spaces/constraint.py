@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ class Constraint:
     limit: float
 
     def __str__(self) -> str:
-        return f"{self.metric}{self.operator}{self.limit:g}"
+        short = f"{self.limit:g}"
+        return f"{self.metric}{self.operator}{short if float(short) == self.limit else self.limit}"
 
     def violation(self, value: float) -> float:
         """How far ``value`` is over the limit as a share of it; 0.0 where the limit holds."""
         excess = value - self.limit if self.operator == "<=" else self.limit - value
-        return max(0.0, excess / (abs(self.limit) or 1.0))
+        return max(0.0, excess / self.limit)
 
 
 def parse(text: str, metrics: Iterable[str]) -> Constraint:
@@ -36,9 +38,12 @@ def parse(text: str, metrics: Iterable[str]) -> Constraint:
     if metric not in metrics:
         raise UserError(f"constraint: unknown metric {metric!r} in {text!r}, allowed are {allowed}")
     try:
-        return Constraint(metric, operator, float(number))
+        limit = float(number)
     except ValueError:
-        raise UserError(f"constraint: {number!r} in {text!r} is not a number") from None
+        limit = 0.0
+    if not 0 < limit < math.inf:
+        raise UserError(f"constraint: {number!r} in {text!r} is not a finite number > 0")
+    return Constraint(metric, operator, limit)
 
 
 def violations(constraints: Iterable[Constraint], figures: Mapping[str, float | None]) -> dict[str, float]:

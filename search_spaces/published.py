@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,9 +54,9 @@ def load(name_or_path: str | Path) -> Arch:
     if name in catalogue():
         return catalogue()[name].arch
     if path.suffix not in (".json", ".yaml", ".yml"):
-        raise UserError(
-            f"network: {name!r} is neither a .json or .yaml file nor in the catalogue: {', '.join(catalogue())}"
-        )
+        near = difflib.get_close_matches(name, catalogue())
+        hint = f"did you mean {', '.join(near)}?" if near else f"which holds {', '.join(catalogue())}"
+        raise UserError(f"network: {name!r} is neither a .json or .yaml file nor in the catalogue; {hint}")
     data = read_yaml(path)
     if isinstance(data, list):  # show NAME --json > FILE.json
         if len(data) != 1:

@@ -172,7 +172,7 @@ def attempt(evaluate: Evaluate, arch: Arch, seed: int, payload: Any, report_epoc
     """``evaluate``'s outcome; ``failed`` with the error where it raises or returns what the ledger cannot hold."""
     try:
         outcome = evaluate(arch, seed, payload, report_epoch)
-        json.dumps(outcome.to_dict())
+        json.dumps(outcome.to_dict(), allow_nan=False)
         return outcome
     except Exception as error:
         return Outcome("failed", error=describe(error))

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from search_spaces import Arch, UserError
 
 LEDGER = "trials.jsonl"
+SCHEMA = 1
 STATUSES = ("ok", "rejected", "stopped", "failed")
 
 
@@ -135,7 +136,8 @@ class Ledger:
         self._append({"event": "finished", "trial": trial, "outcome": outcome.to_dict()})
 
     def _append(self, event: dict[str, Any]) -> None:
-        self._file.write(json.dumps(event | {"time": time.time()}).encode() + b"\n")
+        line = json.dumps({"schema": SCHEMA} | event | {"time": time.time()}, allow_nan=False)
+        self._file.write(line.encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -146,9 +148,14 @@ def read(run_dir: str | Path) -> list[TrialRecord]:
     if not path.is_file():
         raise UserError(f"{run_dir}: holds no run (no {LEDGER})")
     trials: dict[int, TrialRecord] = {}
-    for line in _whole_lines(path):
-        event = json.loads(line)
-        number = event["trial"]
+    for line_number, line in enumerate(_whole_lines(path), 1):
+        try:
+            event = json.loads(line)
+            number, schema = event["trial"], event["schema"]
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{path}: line {line_number} is damaged") from None
+        if schema != SCHEMA:
+            raise UserError(f"{path}: schema {schema!r} is not {SCHEMA}, the version that this program reads")
         if event["event"] == "started":
             arch = Arch.from_dict(event["arch"])
             trials[number] = TrialRecord(number, arch, event["seed"], event["time"])
@@ -162,7 +169,7 @@ def read(run_dir: str | Path) -> list[TrialRecord]:
 
 
 def _whole_lines(path: Path) -> list[bytes]:
-    """The file's lines that end in a newline and parse; a line torn by a power loss can only be the last."""
+    """The file's lines that end in a newline; a line torn by a power loss can only be the last."""
     if not path.is_file():
         return []
     lines = path.read_bytes().splitlines(keepends=True)

@@ -155,6 +155,7 @@ def _ray(resources: Resources) -> Iterator[None]:
     started = not ray.is_initialized()
     if started:
         ray.init(
+            address="local",  # a cluster that RAY_ADDRESS names is not ours to use
             num_cpus=resources.cpus,
             num_gpus=resources.gpus,
             include_dashboard=False,

@@ -17,16 +17,18 @@ SPEC, SPACE, LOG, ARCHS = "spec.yaml", "space.yaml", "log.txt", "archs"
 
 
 def create(path: Path) -> Path:
-    """Makes the folder (and its parents) and returns its absolute path.
+    """Makes the folder (and its parents) with an empty ledger in it and returns its absolute path.
 
     Raises UserError where it already holds a run, or cannot be made or written to.
     """
     path = path.expanduser().absolute()
-    if any((path / name).exists() for name in (SPEC, LEDGER)):
-        raise UserError(f"--out: {path} already holds a run; name another folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
+        open(path / LEDGER, "x").close()  # of two runs that start at once, one gets the folder
         (path / ARCHS).mkdir(exist_ok=True)
+    except FileExistsError:
+        what = "already holds a run" if (path / LEDGER).exists() else "is a file"
+        raise UserError(f"--out: {path} {what}; name another folder") from None
     except OSError as error:
         raise UserError(f"--out: {path} cannot be made ({error.strerror})") from None
     return path

@@ -17,17 +17,18 @@ from studies import objectives
 
 CONSTRAINED = ("params", "macs", "activations", "latency_ms")
 
-Positive = Annotated[float, Gt(0)]
+Positive = Annotated[float, Gt(0), Lt(float("inf"))]
+NotNegative = Annotated[float, Ge(0), Lt(float("inf"))]
 Count = Annotated[int, Ge(1)]
 Share = Annotated[float, Ge(0), Lt(1)]
 
 
 @dataclass(frozen=True)
 class SpaceSpec:
-    """width multiplies the channels of the space's base network."""
+    """width multiplies the channels of the space; None: as its file has them."""
 
     name: str = "v2"
-    width: Positive = 1.0
+    width: Positive | None = None
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ class TrainSpec:
     of steps. augment: random shifts and, where the data allow it, mirroring. amp: half precision on a GPU.
     """
 
-    epochs: Count = 3
-    batch_size: Count = 32
+    epochs: Count = 4
+    batch_size: Annotated[int, Ge(2)] = 32
     optimizer: Literal["adamw", "sgd", "rmsprop"] = "adamw"
     learning_rate: Positive = 1.5e-3
-    weight_decay: Annotated[float, Ge(0)] = 0.02
+    weight_decay: NotNegative = 0.02
     momentum: Share = 0.9
     warmup: Share = 0.15
     label_smoothing: Share = 0.1
@@ -73,9 +74,9 @@ class LatencySpec:
 
     batch_size: Count = 1
     threads: Count = 1
-    warmup_s: Annotated[float, Ge(0)] = 0.3
+    warmup_s: NotNegative = 0.3
     sample_s: Positive = 0.7
-    min_calls: Count = 50
+    min_calls: Annotated[int, Ge(10)] = 50
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Spec:
     latency: LatencySpec = field(default_factory=LatencySpec)
     search: SearchSpec = field(default_factory=SearchSpec)
     resources: ResourceSpec = field(default_factory=ResourceSpec)
-    seed: int = 0
+    seed: Annotated[int, Ge(0), Lt(2**32)] = 0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -140,9 +141,12 @@ def parse(data: Mapping[str, Any]) -> Spec:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part not in ("int", "float"))
-        raise UserError(f"{where}: {first['input']!r} is wrong: {first['msg'].lower()}") from None
+        reason = first["msg"].lower().replace("valid tuple", "list")
+        raise UserError(f"{where}: {first['input']!r} is wrong: {reason}") from None
     objectives.check(spec.search.objectives)
     _ = spec.constraints
+    if (share := spec.resources.gpus_per_trial) > 1 and share % 1:
+        raise UserError(f"resources.gpus_per_trial: {share} is neither a whole number nor at most 1")
     return spec
 
 

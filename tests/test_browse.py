@@ -10,7 +10,7 @@ from search_spaces import Arch, UserError, load
 from search_spaces.__main__ import main
 from search_spaces.cost import count
 from search_spaces.published import catalogue
-from search_spaces.space import builtin_spaces, load_space
+from search_spaces.space_file import builtin_spaces, load_space
 
 CONTRACT = ["name", "id", "arch", "text", "resolution", "params", "macs", "activations"]  # in the order printed
 
@@ -126,14 +126,15 @@ def test_sample(printed):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["show", "efficientnet_b9"], "network: 'efficientnet_b9' is neither .* efficientnet_b0"),
+        (["show", "efficientnet_b9"], "network: 'efficientnet_b9' is neither .* did you mean efficientnet_b7"),
+        (["show", "nonesuch"], "network: 'nonesuch' is neither .* which holds .* efficientnet_b0"),
         (["show", "missing.json"], "missing.json: cannot be read .No such file"),
         (["show", "missing.yaml"], "missing.yaml: cannot be read .No such file"),
-        (["show", "v1", "resnet50"], "space: 'resnet50' is neither"),
+        (["show", "v1", "resnet50"], "v1 resnet50: spaces and networks cannot be shown together"),
         (["sample", "--space", "v9"], "space: 'v9' is neither a .yaml file nor one of v1, v2, v2_s"),
         (["list", "--constraint", "params<6e6"], "constraint: 'params<6e6' is not of the form METRIC<=NUMBER"),
         (["list", "--constraint", "speed<=6"], "constraint: unknown metric 'speed' .* allowed are params, macs"),
-        (["list", "--constraint", "params<=6e"], "constraint: '6e' in 'params<=6e' is not a number"),
+        (["list", "--constraint", "params<=6e"], "constraint: '6e' in 'params<=6e' is not a finite number > 0"),
     ],
     ids=" ".join,
 )

@@ -14,7 +14,7 @@ from search_spaces import Arch, Stage, load
 from search_spaces.build import build_model
 from search_spaces.cost import Cost, count, table
 from search_spaces.published import catalogue
-from search_spaces.space import builtin_spaces, load_space
+from search_spaces.space_file import builtin_spaces, load_space
 
 REFERENCE = json.loads((Path(__file__).parent / "data" / "reference_models.json").read_text())["networks"]
 AT = [(name, int(side)) for name, network in REFERENCE.items() for side in network["at"]]

@@ -13,7 +13,7 @@ PLAIN = "clutter=0,noise=0,rotation=0,contrast=100-100,size=0.6-0.6"
 
 def test_defaults():
     got = data.load("glyphs", 8, seed=0, val_fraction=1 / 3)
-    assert (len(got.train_images), len(got.val_images), got.num_classes) == (2133, 1067, 16)
+    assert (len(got.train_images), len(got.val_images), got.num_classes) == (2133, 1067, 10)
     assert parse("") == Options()
 
 
@@ -71,7 +71,7 @@ def test_characters_are_distinct():
         ("classes", "classes= is not an integer from 2 to 36"),
         ("classes=37", "classes=37 is not an integer from 2 to 36"),
         ("n=many", "n=many is not an integer"),
-        ("n=31", "n=31 is not at least 32, two of each of 16 classes"),
+        ("n=19", "n=19 is not at least 20, two of each of 10 classes"),
         ("noise=nan", "noise=nan is not a number from 0 to 64"),
         ("contrast=130-60", "contrast=130-60 is not a range within 10-255"),
         ("size=0.5", "size=0.5 is not a range within 0.2-1.0"),

@@ -13,7 +13,7 @@ from PIL import Image
 import search_spaces
 from nas import search
 from search_spaces import UserError
-from search_spaces.space import load_space
+from search_spaces.space_file import load_space
 from studies import ledger
 from studies.spec import parse
 

@@ -7,7 +7,8 @@ import optuna
 import pytest
 
 from search_spaces import UserError, load
-from search_spaces.space import GENES, builtin_spaces, load_space
+from search_spaces.space import GENES
+from search_spaces.space_file import builtin_spaces, load_space
 
 BUILTIN = builtin_spaces()
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from search_spaces import UserError, load
-from search_spaces.space import builtin_spaces, load_space
+from search_spaces.space_file import builtin_spaces, load_space
 
 EVERY_KEY = """
 name: mine
@@ -95,7 +95,7 @@ WRONG = {
     "stages is a list": (MINI | {"stages": [{"kernel": 3}]}, r"stages: .* is not a mapping"),
     "stage is no mapping": (MINI | {"stages": {0: 3}}, r"stages\.0: 3 is not a mapping"),
     "choices without content": ("base: efficientnet_b0\nchoices:\n", "choices: None is not a mapping"),
-    "unknown base": (MINI | {"base": "efficientnet_b9"}, "base: network: 'efficientnet_b9' is .* efficientnet_b0"),
+    "unknown base": (MINI | {"base": "efficientnet_b9"}, "base: network: 'efficientnet_b9' is .* efficientnet_b7"),
     "base is a list": (MINI | {"base": ["efficientnet_b0"]}, r"base: network: .*\['efficientnet_b0'\].* is neither"),
     "base is a number": (MINI | {"base": 5}, "base: network: '5' is neither"),
     "base without stages": (MINI | {"base": {"stem_channels": 8}}, "base.stages: missing"),

@@ -14,7 +14,7 @@ from nas.latency import measure
 from nas.train import Diverged, train
 from search_spaces import Arch, Stage, cost
 from search_spaces.build import build_model
-from search_spaces.space import load_space
+from search_spaces.space_file import load_space
 from studies.engine import run_inline
 from studies.ledger import Ledger, read
 from studies.samplers import Proposer

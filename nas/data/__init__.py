@@ -14,14 +14,14 @@ import numpy as np
 
 from nas.data import digits, folder, glyphs
 from nas.data.cifar import CIFAR10, CIFAR100
-from nas.data.pool import Pool, Request
+from nas.data.pool import Outline, Pool, Request
 from nas.data.split import stratified
 from search_spaces.errors import UserError
 
 __all__ = ["ImageSet", "check", "default_resolution", "load"]
 
 # name: how it is written, how its argument is checked, how its images are read
-SOURCES: dict[str, tuple[str, Callable[[str], None], Callable[[str, Request], Pool]]] = {
+SOURCES: dict[str, tuple[str, Callable[[str], Outline], Callable[[str, Request], Pool]]] = {
     "digits": ("digits", digits.check, digits.load),
     "glyphs": ("glyphs[:OPTION=VALUE,...]", glyphs.check, glyphs.load),
     "imagefolder": ("imagefolder:DIR", folder.check, folder.load),
@@ -81,10 +81,13 @@ def default_resolution(source: str) -> int:
     return PHOTO_RESOLUTION if source.startswith("imagefolder") else SMALL_RESOLUTION
 
 
-def check(source: str) -> None:
-    """Raises UserError for an unknown source, a bad option or a folder that cannot be used; decodes no image."""
+def check(source: str) -> Outline:
+    """How many classes and images a source has; decodes none.
+
+    Raises UserError for an unknown source, a bad option or a folder that cannot be used.
+    """
     name, argument = _parse(source)
-    SOURCES[name][1](argument)
+    return SOURCES[name][1](argument)
 
 
 def load(
@@ -117,7 +120,7 @@ def load(
     is_val = pool.is_val
     if is_val is None:
         is_val = stratified(pool.labels, pool.classes, val_fraction, seed)
-    return ImageSet(
+    images = ImageSet(
         name=source,
         classes=pool.classes,
         train_images=pool.images[~is_val],
@@ -127,6 +130,8 @@ def load(
         flip=pool.flip,
         warnings=pool.warnings,
     )
+    _ = images.mean  # counted once here, not in every trial
+    return images
 
 
 def _parse(source: str) -> tuple[str, str]:

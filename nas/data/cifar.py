@@ -6,12 +6,13 @@ come out of the training ones.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from nas.data.pool import Pool, Request, resize_all
+from nas.data.pool import Outline, Pool, Request, resize_all
 from nas.data.split import keep_per_class
 from search_spaces.errors import UserError
 
@@ -23,12 +24,14 @@ class Cifar:
     name: str
     dataset: str
     folder: str
+    classes: int
 
-    def check(self, argument: str) -> None:
+    def check(self, argument: str) -> Outline:
         if not argument:
             raise UserError(f"data '{self.name}': needs a folder, as in {self.name}:DIR with DIR/{self.folder} in it")
-        if not (Path(argument).expanduser() / self.folder).is_dir():
+        if not os.path.isdir(Path(argument).expanduser() / self.folder):
             raise self._missing(argument)
+        return Outline(self.classes, images=50_000)
 
     def load(self, argument: str, request: Request) -> Pool:
         self.check(argument)
@@ -51,5 +54,5 @@ class Cifar:
         )
 
 
-CIFAR10 = Cifar("cifar10", "CIFAR10", "cifar-10-batches-py")
-CIFAR100 = Cifar("cifar100", "CIFAR100", "cifar-100-python")
+CIFAR10 = Cifar("cifar10", "CIFAR10", "cifar-10-batches-py", 10)
+CIFAR100 = Cifar("cifar100", "CIFAR100", "cifar-100-python", 100)

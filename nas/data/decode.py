@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nas.data.pool import Request, empty_images
+from nas.environment import cpu_count
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp")
@@ -31,7 +31,7 @@ def decode_all(paths: Sequence[Path], request: Request) -> tuple[np.ndarray, np.
             return f"{paths[i]}: skipped, {str(error).partition(chr(10))[0] or type(error).__name__}"
         return None
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # decoding and resizing release the GIL
+    with ThreadPoolExecutor(cpu_count()) as pool:  # decoding and resizing release the GIL
         for i, problem in enumerate(pool.map(decode, range(len(paths)))):
             if problem is not None:
                 usable[i] = False

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.data.pool import Pool, Request, resize_all
+from nas.data.pool import Outline, Pool, Request, resize_all
 from nas.data.split import keep_per_class
 from search_spaces.errors import UserError
 
 
-def check(argument: str) -> None:
+def check(argument: str) -> Outline:
     if argument:
         raise UserError(f"data 'digits:{argument}': digits takes no options")
+    return Outline(classes=10, images=1797)
 
 
 def load(argument: str, request: Request) -> Pool:

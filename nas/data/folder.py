@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from nas.data.decode import SUFFIXES, decode_all
-from nas.data.pool import Pool, Request
+from nas.data.pool import Outline, Pool, Request
 from nas.data.split import keep_per_class
 from search_spaces.errors import UserError
 
@@ -28,8 +29,9 @@ class Listing:
     warnings: tuple[str, ...]
 
 
-def check(argument: str) -> None:
-    list_folder(argument)
+def check(argument: str) -> Outline:
+    listings = list_folder(argument)
+    return Outline(len(listings[0].classes), sum(len(listing.paths) for listing in listings))
 
 
 def load(argument: str, request: Request) -> Pool:
@@ -70,9 +72,9 @@ def list_folder(argument: str) -> list[Listing]:
     if not argument:
         raise UserError(f"data 'imagefolder': needs a folder, as in imagefolder:DIR with {LAYOUT}")
     root = Path(argument).expanduser()
-    if not root.is_dir():
-        raise UserError(f"data 'imagefolder:{argument}': no such folder; expected is {LAYOUT}")
     try:
+        if not stat.S_ISDIR(root.stat().st_mode):
+            raise FileNotFoundError
         names = {path.name for path in _folders(root)}
         if {"train", "val"} <= names:
             train, val = list_classes(root / "train"), list_classes(root / "val")
@@ -87,6 +89,8 @@ def list_folder(argument: str) -> list[Listing]:
             ]
             return [replace(train, warnings=(*others, *train.warnings))]
         return [list_classes(root)]
+    except FileNotFoundError:
+        raise UserError(f"data 'imagefolder:{argument}': no such folder; expected is {LAYOUT}") from None
     except OSError as error:
         raise UserError(f"data 'imagefolder:{argument}': cannot read {error.filename}: {error.strerror}") from None
 

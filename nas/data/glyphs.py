@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from nas.data.pool import Pool, Request, empty_images
+from nas.data.pool import Outline, Pool, Request, empty_images
 from nas.data.split import keep_per_class
 from search_spaces.errors import UserError
 
@@ -33,7 +33,7 @@ class Options:
     The defaults are what a few hundred steps of training tell networks of the v2 space apart on (benchmarks/noise.py).
     """
 
-    classes: int = 16
+    classes: int = 10
     n: int = 3200
     clutter: int = 0
     noise: float = 4.0
@@ -97,8 +97,9 @@ def parse(argument: str) -> Options:
     return options
 
 
-def check(argument: str) -> None:
-    parse(argument)
+def check(argument: str) -> Outline:
+    options = parse(argument)
+    return Outline(options.classes, options.n)
 
 
 def load(argument: str, request: Request) -> Pool:

@@ -30,6 +30,14 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Outline:
+    """What can be said of a source without decoding an image of it. images: training and validation together."""
+
+    classes: int
+    images: int
+
+
+@dataclass(frozen=True)
 class Pool:
     """The images of a source. images: uint8 (N, 3, R, R); labels: int64 (N,), indices into classes.
 
