@@ -43,7 +43,7 @@ def measure(
         if collecting:
             gc.enable()
     q1, median, q3 = statistics.quantiles(times, n=4)
-    reasons = [f"IQR {100 * (q3 - q1) / median:.0f}% of the median"] if q3 - q1 > NOISY * median else []
+    reasons = [f"IQR above {NOISY:.0%} of the median"] if q3 - q1 > NOISY * median else []
     reasons += ["GPU shared with other trials"] if shared else []
     key: dict[str, Any] = {
         "device": device_name(device),

@@ -97,11 +97,14 @@ def show(plan: Plan) -> None:
     print(f"data {spec.data.source}: {outline.classes} classes, {images:,} images in all, at {sides} px")
     print(f"cost of a network: {_range(macs)} M MACs, {_range(params)} M parameters (10th to 90th percentile of 1,000)")
     print(f"{spec.search.trials} trials of {spec.train.epochs} epochs, {plan.together}")
-    print(f"training in all: about {3 * passes * statistics.mean(macs) / 1e9:,.2f} P multiply-adds, three times a pass")
+    print(
+        f"training in all: about {3 * passes * statistics.mean(macs) / 1e6:,.1f} T multiply-adds (three forward passes)"
+    )
 
 
 def search(plan: Plan, out: Path, command: str) -> None:
     """Runs the search into the new run folder ``out`` and prints the front. Raises UserError where it holds a run."""
+    runfolder.check_free(out)
     images = load_images(plan)
     run_dir = runfolder.create(out)
     handler = log_to(run_dir / runfolder.LOG)

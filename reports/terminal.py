@@ -37,14 +37,13 @@ def front_table(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> Tab
         caption_justify="left",
     )
     metrics = ["top1", *costs(objectives)]
-    table.add_column("#", justify="right", no_wrap=True)
     table.add_column("id", no_wrap=True)
     for name in metrics:
         table.add_column(HEADINGS[name], justify="right", no_wrap=True)
     table.add_column("network", overflow="fold")
-    for rank, trial in enumerate(best, 1):
+    for trial in best:
         network = f"{trial.arch.text} @{trial.arch.resolution}"
-        table.add_row(str(rank), trial.arch.id, *(figure(trial, name) for name in metrics), Text(network))
+        table.add_row(trial.arch.id, *(figure(trial, name) for name in metrics), Text(network))
     if any(trial.outcome and is_flagged(trial.outcome.latency) for trial in best):
         table.caption = f"{FLAG} this latency failed a check of its own measurement; measure again before relying on it"
     return table

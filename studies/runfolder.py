@@ -16,19 +16,27 @@ from studies.ledger import LEDGER, TrialRecord
 SPEC, SPACE, LOG, ARCHS = "spec.yaml", "space.yaml", "log.txt", "archs"
 
 
+def check_free(path: Path) -> None:
+    """Raises UserError where ``path`` already holds a run or is a file."""
+    if (path / LEDGER).exists() or (path / SPEC).exists():
+        raise UserError(f"--out: {path} already holds a run; name another folder")
+    if path.exists() and not path.is_dir():
+        raise UserError(f"--out: {path} is a file; name another folder")
+
+
 def create(path: Path) -> Path:
     """Makes the folder (and its parents) with an empty ledger in it and returns its absolute path.
 
     Raises UserError where it already holds a run, or cannot be made or written to.
     """
     path = path.expanduser().absolute()
+    check_free(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        open(path / LEDGER, "x").close()  # of two runs that start at once, one gets the folder
+        open(path / LEDGER, "x").close()
         (path / ARCHS).mkdir(exist_ok=True)
-    except FileExistsError:
-        what = "already holds a run" if (path / LEDGER).exists() else "is a file"
-        raise UserError(f"--out: {path} {what}; name another folder") from None
+    except FileExistsError:  # another run began at the same moment
+        raise UserError(f"--out: {path} already holds a run; name another folder") from None
     except OSError as error:
         raise UserError(f"--out: {path} cannot be made ({error.strerror})") from None
     return path

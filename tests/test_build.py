@@ -201,3 +201,19 @@ def densenet(**changes):
 def test_densenets_that_torchvision_cannot_build(arch, message):
     with pytest.raises(UserError, match=f"^{message}"):
         build_model(arch)
+
+
+@pytest.mark.parametrize("activation", ["silu", "relu", "relu6", "hardswish"])
+def test_zero_init_leaves_no_parameter_without_gradient_for_ever(activation):
+    """A ReLU after a norm that starts at zero would pass no gradient, in the first step or any later one."""
+    stages = (Stage("fused_mbconv", 3, 1, 1, 8, 2), Stage("mbconv", 3, 2, 4, 16, 2))
+    arch = Arch(stages, stem_channels=8, head_channels=32, resolution=16, activation=activation)
+    torch.manual_seed(0)
+    model = build_model(arch, 2, zero_init_residual=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, y = torch.randn(8, 3, 16, 16), torch.arange(8) % 2
+    for _ in range(3):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    assert all(parameter.grad.abs().max() > 0 for parameter in model.parameters())
