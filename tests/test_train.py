@@ -2,6 +2,7 @@
 
 import functools
 import random
+import time
 
 import numpy as np
 import pytest
@@ -133,11 +134,14 @@ def test_latency_is_measured_as_asked():
     assert bool(result.reasons) == (result.status == "flagged")
 
 
-def test_more_work_takes_longer(space):
-    spec = LatencySpec(warmup_s=0.05, sample_s=0.1)
-    small = measure(build_model(load_space("v2", 0.25).base, 10), 16, spec, CPU)
-    large = measure(build_model(load_space("v2", 1.0).base, 10), 96, spec, CPU)
-    assert large.p50_ms > 2 * small.p50_ms
+def test_latency_covers_the_whole_call():
+    class Sleepy(torch.nn.Module):
+        def forward(self, x):
+            time.sleep(0.003)
+            return x
+
+    result = measure(Sleepy(), 8, LatencySpec(warmup_s=0, sample_s=0.01, min_calls=10), CPU)
+    assert result.min_ms >= 3
 
 
 def test_fvcore_counts_the_built_model(space):
@@ -159,3 +163,44 @@ def test_equal_seeds_give_equal_searches(space, digits, tmp_path):
     first, again, other = search("first", 1), search("again", 1), search("other", 2)
     assert first == again
     assert [trial[0] for trial in first] != [trial[0] for trial in other]
+
+
+def test_images_are_resized_to_the_networks_resolution(digits):
+    sizes = []
+    model = build_model(SMALL, 10)
+    model.register_forward_pre_hook(lambda module, inputs: sizes.append(tuple(inputs[0].shape[1:])))
+    train(model, digits, TrainSpec(epochs=1, batch_size=128), 0, CPU, lambda metrics: None, resolution=12)
+    assert set(sizes) == {(3, 12, 12)}
+
+
+def test_last_batch_of_one_image_is_left_out():
+    images = stripes(2 * 33)
+    model, sizes = build_model(SMALL, 2), []
+    model.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])) if module.training else None)
+    train(model, images, TrainSpec(epochs=2, batch_size=16), 0, CPU, lambda metrics: None)
+    assert sizes == [16, 16, 16, 16]
+
+
+def test_validation_that_is_not_finite_is_no_accuracy(digits):
+    model = build_model(SMALL, 10)
+    model.register_forward_hook(lambda module, inputs, output: output if module.training else output * float("nan"))
+    with pytest.raises(Diverged, match=r"validation loss became nan after step \d+"):
+        train(model, digits, TrainSpec(epochs=1), 0, CPU, lambda metrics: None)
+
+
+def test_no_memory_is_a_failed_record_that_keeps_what_is_known(space, digits, monkeypatch):
+    def starve(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr("nas.evaluate.train", starve)
+    outcome = evaluate(space.base, 0, digits, lambda metrics: None, spec=parse({"latency": LATENCY}))
+    assert outcome.status == "failed"
+    assert outcome.error.startswith("out of memory: CUDA")
+    assert outcome.latency is not None
+
+
+def test_run_on_gpus_never_falls_back_to_cpu(space, digits):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(RuntimeError, match="sees no GPU"):
+        evaluate(space.base, 0, digits, lambda metrics: None, spec=parse({"resources": {"gpus": 1}}))
