@@ -5,7 +5,8 @@
 Takes nas.search's flags. Trains random networks of the space, each with several seeds, exactly as a search does, and
 splits the variance of top-1 into two parts (one-way random effects, unbalanced by nothing: equal seeds a network):
 seeds = root mean variance within a network; networks = root of (variance of the networks' means - seeds^2 / S).
-A ratio of at least 2 means that one training run ranks most pairs of networks as many runs would.
+With a ratio of 2, four fifths of the variance of single runs is due to the networks. The interval is wide: a dozen
+networks say little about the spread of billions.
 """
 
 from __future__ import annotations

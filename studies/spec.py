@@ -54,9 +54,9 @@ class TrainSpec:
     """
 
     epochs: Count = 4
-    batch_size: Annotated[int, Ge(2)] = 64
+    batch_size: Annotated[int, Ge(2)] = 32
     optimizer: Literal["adamw", "sgd", "rmsprop"] = "adamw"
-    learning_rate: Positive = 2.5e-3
+    learning_rate: Positive = 1.5e-3
     weight_decay: NotNegative = 0.02
     momentum: Share = 0.9
     warmup: Share = 0.15
