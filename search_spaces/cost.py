@@ -102,6 +102,12 @@ def _stage(stage: Stage, channels: int, side: int) -> tuple[int, int, int, int, 
     return params, macs, activations, out, side
 
 
+def _squeeze_excitation(channels: int, squeeze: int) -> Counts:
+    """Two biased 1x1 convolutions on the pooled map."""
+    weights = 2 * channels * squeeze
+    return weights + squeeze + channels, weights, squeeze + channels
+
+
 def _mbconv(stage: Stage, cin: int, stride: int, side: int) -> Counts:
     out, mid, taps = stage.channels, cin * stage.expansion, stage.kernel * stage.kernel
     before = side * side
@@ -114,10 +120,8 @@ def _mbconv(stage: Stage, cin: int, stride: int, side: int) -> Counts:
         macs += before * cin * mid
         activations += before * mid
     if stage.se_ratio:
-        squeeze = int(cin * stage.se_ratio) or 1
-        params += 2 * mid * squeeze + squeeze + mid
-        macs += 2 * mid * squeeze
-        activations += squeeze + mid
+        p, m, a = _squeeze_excitation(mid, int(cin * stage.se_ratio) or 1)
+        params, macs, activations = params + p, macs + m, activations + a
     return params, macs, activations
 
 
@@ -133,10 +137,8 @@ def _fused_mbconv(stage: Stage, cin: int, stride: int, side: int) -> Counts:
         macs = after * mid * (taps * cin + out)
         activations = after * (mid + out)
     if stage.se_ratio:
-        squeeze = int(cin * stage.se_ratio) or 1
-        params += 2 * mid * squeeze + squeeze + mid
-        macs += 2 * mid * squeeze
-        activations += squeeze + mid
+        p, m, a = _squeeze_excitation(mid, int(cin * stage.se_ratio) or 1)
+        params, macs, activations = params + p, macs + m, activations + a
     return params, macs, activations
 
 
@@ -164,10 +166,8 @@ def _bottleneck(stage: Stage, cin: int, stride: int, side: int) -> Counts:
     macs = before * cin * mid + after * (spatial + mid * out)
     activations = before * mid + after * (mid + out)
     if stage.se_ratio:
-        squeeze = int(out * stage.se_ratio) or 1
-        params += 2 * out * squeeze + squeeze + out
-        macs += 2 * out * squeeze
-        activations += squeeze + out
+        p, m, a = _squeeze_excitation(out, int(out * stage.se_ratio) or 1)
+        params, macs, activations = params + p, macs + m, activations + a
     if stride > 1 or cin != out:
         params += cin * out + 2 * out
         macs += cin * out * after
