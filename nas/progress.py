@@ -26,9 +26,9 @@ def log_to(path: Path) -> logging.Handler:
 
 
 class SearchProgress:
-    """Takes the engine's events. ``done`` trials of a resumed run count from the start."""
+    """Takes the engine's events."""
 
-    def __init__(self, console: Console, trials: int, done: int = 0) -> None:
+    def __init__(self, console: Console, trials: int) -> None:
         self._console = console
         self._live = Progress(
             TextColumn("searching"),
@@ -42,8 +42,8 @@ class SearchProgress:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._live.add_task("search", total=trials, completed=done, best="")
-        self._trials, self._done = trials, done
+        self._task = self._live.add_task("search", total=trials, best="")
+        self._trials, self._done = trials, 0
         self._best: tuple[float, str] | None = None
         self._names: dict[int, str] = {}
 
