@@ -47,6 +47,7 @@ class Outcome:
     status: ``ok``; ``rejected`` (a constraint is violated; ``violations`` says by how much); ``stopped``; ``failed``.
     top1: percent, of the last epoch, on the validation split. macs: conv + linear multiply-adds at the trial's
         resolution and number of classes; macs_fvcore: the same, counted by fvcore on the built model.
+    step_time_s: median time of one training step. peak_memory_mb: most memory that training took, in MB (1e6 bytes).
     timings: seconds by phase.
     violations: share over the limit by constraint text, for example ``{"latency_ms<=8": 0.16}``.
     """
@@ -59,6 +60,8 @@ class Outcome:
     latency: Latency | None = None
     top1: float | None = None
     val_loss: float | None = None
+    step_time_s: float | None = None
+    peak_memory_mb: float | None = None
     violations: dict[str, float] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
@@ -67,6 +70,11 @@ class Outcome:
     @property
     def latency_ms(self) -> float | None:
         return self.latency.p50_ms if self.latency else None
+
+    def metric(self, name: str) -> float | None:
+        """The figure that an objective or a constraint names (studies.objectives); None where it is unknown."""
+        value: float | None = getattr(self, name)
+        return value
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -99,8 +107,8 @@ class TrialRecord:
         return self.outcome.status if self.outcome else "running"
 
     def metric(self, name: str) -> float | None:
-        """``top1``, ``latency_ms``, ``macs``, ``params``, ``activations`` or ``val_loss``; None where unknown."""
-        return getattr(self.outcome, name) if self.outcome else None
+        """``Outcome.metric``; None without an outcome."""
+        return self.outcome.metric(name) if self.outcome else None
 
 
 class Ledger:

@@ -16,6 +16,11 @@ DIRECTIONS = {
 }
 
 
+def direction(name: str) -> str:
+    """``maximize`` or ``minimize``."""
+    return DIRECTIONS[name]
+
+
 def check(objectives: Sequence[str]) -> tuple[str, ...]:
     """The objectives as a tuple. Raises UserError on an unknown or repeated one, or none."""
     for name in objectives:
