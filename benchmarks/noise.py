@@ -25,20 +25,22 @@ from rich.table import Table
 
 from nas import data, environment, run, search
 from nas.evaluate import evaluate
+from nas.plan import Plan, plan
 from search_spaces import Arch, command
+from studies.engine import NoRun
 from studies.ledger import Outcome
 from studies.spec import Spec
 
 _images: data.ImageSet
 
 
-def _load(plan: run.Plan) -> None:
+def _load(plan: Plan) -> None:
     global _images
     _images = run.load_images(plan)
 
 
 def _trial(arch: Arch, seed: int, spec: Spec) -> Outcome:
-    return evaluate(arch, seed, _images, lambda metrics: None, spec=spec)
+    return evaluate(arch, seed, _images, NoRun(), spec=spec)
 
 
 def split_variance(top1: np.ndarray) -> tuple[float, float]:
@@ -55,11 +57,11 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--networks", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
     args, flags = parser.parse_known_args(argv)
-    plan = run.plan(search.read_spec(vars(search.parser().parse_args(flags))))
-    spec, rng = plan.spec, random.Random(plan.spec.seed)
-    archs = [plan.space.sample(rng) for _ in range(args.networks)]
+    planned = plan(search.read_spec(vars(search.parser().parse_args(flags))))
+    spec, rng = planned.spec, random.Random(planned.spec.seed)
+    archs = [planned.space.sample(rng) for _ in range(args.networks)]
     start = time.perf_counter()
-    workers = ProcessPoolExecutor(plan.resources.concurrency, get_context("spawn"), _load, (plan,))
+    workers = ProcessPoolExecutor(planned.resources.concurrency, get_context("spawn"), _load, (planned,))
     with workers as pool:
         jobs = [[pool.submit(_trial, arch, seed, spec) for seed in range(args.seeds)] for arch in archs]
         flat = [job for row in jobs for job in row]
@@ -81,7 +83,7 @@ def main(argv: Sequence[str]) -> None:
     pairs = [split_variance(top1[bootstrap.integers(0, len(top1), len(top1))]) for _ in range(2000)]
     low, high = np.percentile([a / b for a, b in pairs if b > 0], [2.5, 97.5])
     train_s = np.array([[o.timings["train_s"] for o in row] for row in outcomes])
-    made = environment.describe(plan.resources.gpus)
+    made = environment.describe(planned.resources.gpus)
     console.print(f"machine: {made['cpu']}, {made['cpus']} cores; torch {made['torch']}, Python {made['python']}")
     console.print(f"setting: {' '.join(flags)} -> {spec.space}, {spec.data}, {spec.train}")
     console.print(f"one trial trains {np.median(train_s):.1f} s (median); all took {time.perf_counter() - start:.0f} s")

@@ -39,6 +39,13 @@ def gpu_count() -> int:
     return torch.cuda.device_count()
 
 
+def this_device(gpus: int) -> str:
+    """The name of the device that a run on so many GPUs measures latency on."""
+    import torch
+
+    return device_name(torch.device("cuda" if gpus else "cpu"))
+
+
 def device_name(device: torch.device) -> str:
     import torch
 

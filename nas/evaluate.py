@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
+from nas.checkpoint import Checkpoint
 from nas.data import ImageSet
 from nas.environment import device_name
 from nas.latency import measure
+from nas.memory import PeakMemory
 from nas.train import Diverged, train
 from search_spaces import Arch, constraint, cost
 from search_spaces.build import build_model
+from studies.engine import Session
 from studies.ledger import Outcome
 from studies.spec import Spec
 
 
-def evaluate(
-    arch: Arch, seed: int, images: ImageSet, report: Callable[[dict[str, Any]], None], *, spec: Spec
-) -> Outcome:
-    """Costs, measures and trains ``arch`` on the device that the scheduler gave; ``report`` takes each epoch's metrics.
+def evaluate(arch: Arch, seed: int, images: ImageSet, session: Session, *, spec: Spec) -> Outcome:
+    """Costs, measures and trains ``arch`` on the device that the scheduler gave; ``session`` hears how it goes.
 
     A network that breaks a constraint comes back ``rejected`` before anything dearer is done to it; one whose loss is
-    no longer finite or that does not fit in memory, ``failed`` with what is known. Counts of the built network that
-    differ from the closed form are an error, not a number.
+    no longer finite or that does not fit in memory, ``failed`` with what is known (it is not tried again at the same
+    batch size). Counts of the built network that differ from the closed form are an error, not a number.
     """
     figures = cost.count(arch, images.num_classes)._asdict()
     if broken := constraint.violations(spec.constraints, figures):
@@ -37,7 +39,7 @@ def evaluate(
     device = _device(spec)
     known: dict[str, Any] = {**figures, "timings": {}, "environment": _environment(device)}
     try:
-        return _build_and_train(arch, seed, images, report, spec, device, known)
+        return _build_and_train(arch, seed, images, session, spec, device, known)
     except (Diverged, torch.OutOfMemoryError) as error:
         return Outcome("failed", **known, error=_reason(error))
     except Exception:
@@ -53,7 +55,7 @@ def _build_and_train(
     arch: Arch,
     seed: int,
     images: ImageSet,
-    report: Callable[[dict[str, Any]], None],
+    session: Session,
     spec: Spec,
     device: torch.device,
     known: dict[str, Any],
@@ -77,9 +79,16 @@ def _build_and_train(
     if broken := constraint.violations(spec.constraints, {"latency_ms": known["latency"].p50_ms}):
         return Outcome("rejected", **known, violations=broken)
 
-    with _timed(timings, "train_s"):
-        last = train(model, images, knobs, seed, device, report, arch.resolution)
-    return Outcome("ok", **known, top1=last["top1"], val_loss=last["val_loss"])
+    session.measured(Outcome("stopped", **known))
+    with _timed(timings, "train_s"), PeakMemory(device, model) as peak:
+        saved = Checkpoint(session.checkpoint)
+        history = train(model, images, knobs, seed, device, session.epoch, arch.resolution, saved)
+    found = {name: history[-1][name] for name in ("top1", "val_loss")}
+    found["step_time_s"] = statistics.median(metrics["step_time_s"] for metrics in history)
+    found["peak_memory_mb"] = peak.mb
+    if broken := constraint.violations(spec.constraints, found):
+        return Outcome("rejected", **known, **found, violations=broken)
+    return Outcome("ok", **known, **found)
 
 
 def _device(spec: Spec) -> torch.device:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -10,28 +12,46 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from reports.units import quantity
-from studies.engine import EpochEnded, Finished, Started, TrialEvent, WorkerLost
-from studies.ledger import Outcome
+from studies.ledger import Outcome, TrialRecord
+from studies.recorder import Draining, EpochEnded, Finished, Paused, Started, TrialEvent, WorkerLost
 
 log = logging.getLogger("nas")
 
 
-def log_to(path: Path) -> logging.Handler:
-    """Sends the project's log to a file, each line with its time."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+class _LogFile(logging.FileHandler):
+    """Loses lines on a full disk: it is the ledger that then ends the run, in one line."""
+
+    def handleError(self, record: logging.LogRecord) -> None: ...
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Sends the project's log to the end of a file, each line with its time."""
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
-    return handler
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
 
 
 class SearchProgress:
-    """Takes the engine's events."""
+    """Takes the engine's events. trials: how many there will be, None: nobody knows. records: those of a run that is
+    resumed."""
 
-    def __init__(self, console: Console, trials: int) -> None:
+    def __init__(
+        self, console: Console, trials: int | None, records: Sequence[TrialRecord] = (), title: str = "searching"
+    ) -> None:
         self._console = console
         self._live = Progress(
-            TextColumn("searching"),
+            TextColumn(title),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[best]}"),
@@ -46,6 +66,9 @@ class SearchProgress:
         self._trials, self._done = trials, 0
         self._best: tuple[float, str] | None = None
         self._names: dict[int, str] = {}
+        for record in records:
+            if record.outcome:
+                self._count(record.arch.id, record.outcome)
 
     def __enter__(self) -> SearchProgress:
         self._live.start()
@@ -63,21 +86,32 @@ class SearchProgress:
         elif isinstance(event, EpochEnded):
             log.info("trial %d: %s", event.number, event.metrics)
         elif isinstance(event, WorkerLost):
-            log.warning("trial %d: its worker died, starting again", event.number)
-            self._console.print(f"trial {event.number}: its worker died, starting again", markup=False)
+            self._say(f"trial {event.number}: {event.reason}; starting again", logging.WARNING)
+        elif isinstance(event, Paused):
+            self._say(f"trial {event.number}: paused, its state is saved")
+        elif isinstance(event, Draining):
+            self._say(f"{event.reason}: starting no more trials; those that run end or save their state")
         elif isinstance(event, Finished):
             self._finished(event.number, event.outcome)
 
-    def _finished(self, number: int, outcome: Outcome) -> None:
+    def _say(self, line: str, level: int = logging.INFO) -> None:
+        log.log(level, "%s", line)
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    def _count(self, name: str, outcome: Outcome) -> None:
         self._done += 1
-        name = self._names.pop(number, "")
-        line = f"trial {number} {name} {outcome.status}: {describe(outcome)}"
-        log.info("%s", line)
         if outcome.status == "ok" and outcome.top1 is not None and (not self._best or outcome.top1 > self._best[0]):
             self._best = outcome.top1, name
         best = f"best {quantity('top1', self._best[0])} ({self._best[1]})" if self._best else ""
         self._live.update(self._task, completed=self._done, best=best)
-        self._console.print(f"[{self._done}/{self._trials}] {line}", markup=False, soft_wrap=True)
+
+    def _finished(self, number: int, outcome: Outcome) -> None:
+        name = self._names.pop(number, "")
+        self._count(name, outcome)
+        share = f"[{self._done}/{self._trials}]" if self._trials is not None else f"[{self._done}]"
+        line = f"trial {number} {name} {outcome.status}: {describe(outcome)}"
+        log.info("%s", line)
+        self._console.print(f"{share} {line}", markup=False, soft_wrap=True)
 
 
 def describe(outcome: Outcome) -> str:

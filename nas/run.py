@@ -1,136 +1,88 @@
-"""One search from a spec to its report: plan, load the images, run the trials, write what was found."""
+"""One search from a plan to its report: read the images, run the trials, write what was found; or go on with one."""
 
 from __future__ import annotations
 
-import random
-import statistics
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.progress import Progress
 
-from nas import data, environment
+from nas import data, environment, warmstart
+from nas.confirm import confirm
+from nas.plan import Plan, plan, within
 from nas.progress import SearchProgress, log, log_to
-from search_spaces import UserError, cost
-from search_spaces.space import SearchSpace
+from search_spaces import Arch, UserError, constraint, cost, feasible
+from search_spaces.published import read_yaml
 from search_spaces.space_file import load_space
 from studies import ledger, runfolder, samplers
-from studies.engine import Resources
-from studies.spec import Spec
+from studies.asha import Asha
+from studies.ledger import TrialRecord
+from studies.proposer import Proposer
+from studies.recorder import Limits, Recorder
+from studies.repeats import networks
+from studies.spec import RECORDED, Spec, override, parse
 
 console = Console(highlight=False)
 SHOWN_WARNINGS = 5
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A spec with everything resolved that decides the run, and what it is resolved to on this machine."""
-
-    spec: Spec
-    space: SearchSpace
-    outline: data.Outline
-    resources: Resources
-
-    @property
-    def resolution(self) -> int:
-        """Side of the images as they are read, in pixels; networks for smaller ones get them resized."""
-        return max(self.space.resolutions)
-
-    @property
-    def together(self) -> str:
-        """How many trials run at a time on what."""
-        lag, spec = self.spec.search.lag or 0, self.spec.resources
-        devices = f"{spec.gpus} GPU(s)" if spec.gpus else f"{spec.cpus} CPU core(s)"
-        held = f"; search.lag={lag} allows no more" if lag + 1 < self.resources.concurrency else ""
-        return f"{min(self.resources.concurrency, lag + 1)} at a time on {devices}{held}"
-
-
-def plan(spec: Spec) -> Plan:
-    """Checks a spec against this machine. Raises UserError on an unknown space, unusable data or missing GPUs."""
-    outline = data.check(spec.data.source)
-    fallback = data.default_resolution(spec.data.source)
-    space = load_space(spec.space.name, spec.space.width, spec.data.resolution, fallback)
-    resources = _resources(spec)
-    search = replace(
-        spec.search,
-        population=spec.search.population or samplers.population_for(spec.search.trials),
-        lag=samplers.lag_for(resources.concurrency) if spec.search.lag is None else spec.search.lag,
-    )
-    resolved = replace(spec.resources, gpus=resources.gpus, cpus=resources.cpus)
-    spec = replace(spec, space=replace(spec.space, width=space.width))
-    if len(space.resolutions) == 1:
-        spec = replace(spec, data=replace(spec.data, resolution=space.resolutions[0]))
-    return Plan(replace(spec, search=search, resources=resolved), space, outline, resources)
-
-
-def _resources(spec: Spec) -> Resources:
-    wanted, cores = spec.resources, environment.cpu_count()
-    gpus = 0 if wanted.gpus == 0 else environment.gpu_count()
-    if (wanted.gpus or 0) > gpus:
-        raise UserError(f"gpus: {wanted.gpus} asked for, but this machine has {gpus}")
-    if (wanted.cpus or 0) > cores:
-        raise UserError(f"cpus: {wanted.cpus} asked for, but this machine has {cores}")
-    if not gpus and spec.latency.threads > wanted.cpus_per_trial:
-        raise UserError(
-            f"latency.threads: {spec.latency.threads} is more than resources.cpus_per_trial ({wanted.cpus_per_trial}), "
-            "so that it would measure on cores that other trials use"
-        )
-    used = gpus if wanted.gpus is None else wanted.gpus
-    return Resources(wanted.cpus_per_trial, wanted.gpus_per_trial if used else 0, wanted.cpus or cores, used)
-
-
-def show(plan: Plan) -> None:
-    """Prints what a search would do and what it would cost (``--dry-run``)."""
-    spec, space, rng, outline = plan.spec, plan.space, random.Random(plan.spec.seed), plan.outline
-    print(yaml.safe_dump(runfolder.plain(spec.to_dict()), sort_keys=False))
-    costs = [cost.count(space.sample(rng), outline.classes) for _ in range(1000)]
-    macs, params = ([c.macs / 1e6 for c in costs], [c.params / 1e6 for c in costs])
-    images = min(outline.images, outline.classes * (spec.data.max_per_class or outline.images))
-    passes = spec.search.trials * spec.train.epochs * images * (1 - spec.data.val_fraction)
-    sides = " or ".join(map(str, space.resolutions))
-    print(f"space {space.name}: {space.size:,} networks ({space.description})")
-    print(f"data {spec.data.source}: {outline.classes} classes, {images:,} images in all, at {sides} px")
-    print(f"cost of a network: {_range(macs)} M MACs, {_range(params)} M parameters (10th to 90th percentile of 1,000)")
-    print(f"{spec.search.trials} trials of {spec.train.epochs} epochs, {plan.together}")
-    print(
-        f"training in all: about {3 * passes * statistics.mean(macs) / 1e6:,.1f} T multiply-adds (three forward passes)"
-    )
-
-
 def search(plan: Plan, out: Path, command: str) -> None:
     """Runs the search into the new run folder ``out`` and prints the front. Raises UserError where it holds a run."""
+    begun = time.monotonic()
     runfolder.check_free(out)
+    foreign = warmstart.read(plan, plan.spec.search.warm_start)
+    _check_first_network(plan)
     images = load_images(plan)
     run_dir = runfolder.create(out)
-    handler = log_to(run_dir / runfolder.LOG)
-    try:
+    with ledger.Ledger(run_dir) as writer, log_to(run_dir / runfolder.LOG):
+        runfolder.check_free(run_dir)  # another run may have begun since
+        runfolder.write_yaml(run_dir / runfolder.SPACE, plan.space.to_dict())
+        warmstart.keep(run_dir, plan.spec.search.warm_start)
+        about = _about(plan, command)
+        head = {"command": command, "created": about["created"], "space_size": plan.space.size}
+        runfolder.write_yaml(
+            run_dir / runfolder.SPEC, {**head, **plan.spec.to_dict(), "environment": about["environment"]}
+        )
         log.info("%s", command)
         _describe(images)
-        about = {
-            "command": command,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "space_size": plan.space.size,
-            **plan.spec.to_dict(),
-            "environment": environment.describe(plan.resources.gpus),
-        }
-        runfolder.write_yaml(run_dir / runfolder.SPACE, plan.space.to_dict())
-        runfolder.write_yaml(run_dir / runfolder.SPEC, about)
-        try:
-            _run_trials(plan, images, run_dir)
-        except BaseException as error:
-            what = "interrupted" if isinstance(error, KeyboardInterrupt) else "broken off"
-            console.print(f"\n{what}; what was found so far:")
-            finish(run_dir, plan.spec)
-            raise
-        finish(run_dir, plan.spec)
-    finally:
-        log.removeHandler(handler)
-        handler.close()
+        _go(plan, images, run_dir, writer, (), foreign, begun)
+
+
+def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: bool) -> None:
+    """Goes on with the run in ``run_dir``, however it ended; ``changes``: fields of its spec that are others now.
+
+    Raises UserError where it holds no run, another process writes to it, or it measured latency on another device.
+    """
+    begun = time.monotonic()
+    run_dir = run_dir.expanduser().absolute()
+    if not (run_dir / runfolder.SPEC).is_file():
+        raise UserError(f"--resume: {run_dir} holds no run (no {runfolder.SPEC})")
+    with ledger.Ledger(run_dir) as writer, log_to(run_dir / runfolder.LOG):
+        about = read_yaml(run_dir / runfolder.SPEC)
+        old = parse(about)
+        old = replace(old, resources=within(old.resources))
+        spec = parse(override(old.to_dict(), changes))
+        now = plan(spec, load_space(str(run_dir / runfolder.SPACE)), verbose)
+        records = ledger.read(run_dir)
+        if now.spec.search.trials is not None and now.spec.search.trials < len(records):
+            raise UserError(f"--trials: {now.spec.search.trials} is less than the {len(records)} that the run holds")
+        _check_device(now, records)
+        foreign = warmstart.read(now, warmstart.kept(run_dir))
+        images = load_images(now)
+        recorded = {key: about[key] for key in RECORDED if key in about}
+        recorded["resumed"] = [*recorded.get("resumed", []), _about(now, command)]
+        runfolder.write_yaml(run_dir / runfolder.SPEC, {**recorded, **now.spec.to_dict()})
+        log.info("%s", command)
+        _describe(images)
+        done = sum(record.outcome is not None for record in records)
+        console.print(f"resuming: {done} trials are done, {len(records) - done} begin again where they were")
+        _go(now, images, run_dir, writer, records, foreign, begun)
 
 
 def load_images(plan: Plan) -> data.ImageSet:
@@ -148,6 +100,39 @@ def load_images(plan: Plan) -> data.ImageSet:
         )
 
 
+def proposer_of(plan: Plan, foreign: Sequence[TrialRecord] = ()) -> Proposer:
+    """What proposes the run's networks; it has learned from ``foreign`` trials and begins with their front."""
+    spec = plan.spec
+    sampler = samplers.make(
+        spec.search.sampler,
+        plan.space,
+        spec.search.objectives,
+        spec.search.population or samplers.population_for(spec.search.trials),
+        plan.outline.classes,
+    )
+    for record in foreign:
+        if record.outcome:
+            sampler.learn(record.arch, record.outcome)
+    return Proposer(
+        plan.space,
+        sampler,
+        spec.seed,
+        spec.search.lag or 0,
+        partial(_violations, constraints=spec.constraints, num_classes=plan.outline.classes),
+        spec.search.repeats,
+        warmstart.best(foreign, spec.search.objectives),
+    )
+
+
+def _violations(arch: Arch, constraints: Sequence[constraint.Constraint], num_classes: int) -> dict[str, float]:
+    return constraint.violations(constraints, cost.count(arch, num_classes)._asdict()) if constraints else {}
+
+
+def _about(plan: Plan, command: str) -> dict[str, Any]:
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"command": command, "created": created, "environment": environment.describe(plan.resources.gpus)}
+
+
 def _describe(images: data.ImageSet) -> None:
     for line in images.warnings:
         log.warning("%s", line)
@@ -160,40 +145,105 @@ def _describe(images: data.ImageSet) -> None:
     console.print(f"{images.name}: {counts}, {shape}", markup=False, soft_wrap=True)
 
 
-def _run_trials(plan: Plan, images: data.ImageSet, run_dir: Path) -> None:
+def _check_first_network(plan: Plan) -> None:
+    """Raises UserError where no network is found that keeps all counted limits, before anything else is done."""
+    try:
+        proposer_of(plan).ask()
+    except UserError as error:
+        bounds = feasible.bounds(plan.space, plan.spec.constraints, plan.outline.classes)
+        raise UserError(f"{error}; the space has {bounds}") from None
+
+
+def _check_device(plan: Plan, records: Sequence[TrialRecord]) -> None:
+    """Latencies of two devices must not meet on one front."""
+    devices = {r.outcome.latency.key["device"] for r in records if r.outcome and r.outcome.latency}
+    if plan.spec.resources.address or not devices or not plan.spec.uses_latency:
+        return
+    here = environment.this_device(plan.resources.gpus)
+    if devices != {here}:
+        raise UserError(
+            f"--resume: the run measured latency on {', '.join(sorted(devices))}, this machine has {here}; "
+            "begin a new run with --warm-start instead"
+        )
+
+
+def _go(
+    plan: Plan,
+    images: data.ImageSet,
+    run_dir: Path,
+    writer: ledger.Ledger,
+    records: Sequence[TrialRecord],
+    foreign: Sequence[TrialRecord],
+    begun: float,
+) -> None:
+    """Runs what is left, then writes and prints what was found, however the trials ended."""
+    try:
+        ended = _run_trials(plan, images, run_dir, writer, records, foreign, begun)
+        if plan.spec.confirm.networks:
+            confirm(plan, images, run_dir, console)
+    except BaseException as error:
+        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "broken off"
+        console.print(f"\n{what}; what was found so far:")
+        try:
+            finish(run_dir, plan.spec)
+        except OSError as also:  # a full disk takes no report either
+            console.print(f"no report: {also.strerror}")
+        console.print(f"to go on: python -m nas.search --resume {run_dir}", soft_wrap=True, markup=False)
+        raise
+    finish(run_dir, plan.spec)
+    if not ended:
+        console.print(f"to go on: python -m nas.search --resume {run_dir}", soft_wrap=True, markup=False)
+
+
+def _run_trials(
+    plan: Plan,
+    images: data.ImageSet,
+    run_dir: Path,
+    writer: ledger.Ledger,
+    records: Sequence[TrialRecord],
+    foreign: Sequence[TrialRecord],
+    begun: float,
+) -> bool:
+    """Whether all trials of the plan have ended; not so where the budget was spent first."""
     from nas.evaluate import evaluate
     from studies import engine
 
-    spec, trials = plan.spec, plan.spec.search.trials
-    proposer = samplers.Proposer(
-        plan.space,
-        spec.search.sampler,
-        spec.search.objectives,
-        spec.seed,
-        lag=spec.search.lag or 0,
-        population_size=spec.search.population or samplers.population_for(trials),
-    )
-    with ledger.Ledger(run_dir) as writer, SearchProgress(console, trials) as progress:
-        console.print(f"starting Ray, {trials} trials, {plan.together}")
-        evaluation = partial(evaluate, spec=spec)
-        engine.run(proposer, evaluation, images, writer, trials, spec.seed, plan.resources, progress)
+    spec, search = plan.spec, plan.spec.search
+    deadline = None if search.budget_s is None else begun + search.budget_s
+    stopper = None
+    if search.early_stop == "asha":
+        stopper = Asha(search.objectives, spec.train.epochs, search.grace_epochs, search.reduction)
+    proposer = proposer_of(plan, foreign)
+    checkpoints = runfolder.make_checkpoints(run_dir)
+    with SearchProgress(console, search.trials, records) as progress:
+        limits = Limits(search.trials, deadline)
+        recorder = Recorder(proposer, writer, limits, progress, records, stopper, checkpoints)
+        if not recorder.over:
+            console.print(f"starting Ray, {plan.amount}, {plan.together}")
+        engine.run(recorder, partial(evaluate, spec=spec), images, plan.resources)
+    if proposer.exhausted:
+        console.print(f"all {proposer.asked // search.repeats} networks of the space that keep the limits were tried")
+    ended = proposer.exhausted or (search.trials is not None and proposer.asked >= search.trials)
+    if ended and not recorder.unfinished:
+        runfolder.remove_checkpoints(run_dir)
+    return ended and not recorder.unfinished
 
 
 def finish(run_dir: Path, spec: Spec) -> None:
     """Writes the front's networks and the page, and prints the front with where everything lies."""
-    from reports import page, terminal
+    from reports import confirmed, page, terminal
     from studies.pareto import front
 
     trials = ledger.read(run_dir)
-    for trial in front(trials, spec.search.objectives):
+    found = networks(trials) if spec.search.repeats > 1 else trials
+    for trial in front(found, spec.search.objectives):
         runfolder.write_arch(run_dir, trial)
     report = page.write(run_dir)
-    console.print(terminal.front_table(trials, spec.search.objectives))
+    console.print(terminal.front_table(found, spec.search.objectives, spec.constraints))
     console.print(terminal.summary_line(trials))
+    again, epochs = confirmed.of_run(run_dir, trials)
+    if again:
+        console.print(confirmed.table(again, epochs))
+        console.print(confirmed.agreement(again))
     console.print(f"run folder: {run_dir}", soft_wrap=True, markup=False)
     console.print(f"report: {report}", soft_wrap=True, markup=False)
-
-
-def _range(values: list[float]) -> str:
-    tenths: Any = statistics.quantiles(values, n=10)
-    return f"{tenths[0]:.2f} to {tenths[-1]:.2f}"

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from studies.spec import Spec
 
 FOLDERS = "imagefolder:DIR, cifar10:DIR, cifar100:DIR"
+METRICS = "top1, val_loss, latency_ms, macs, params, activations, step_time_s, peak_memory_mb"
 EXAMPLES = """examples:
   python -m nas.search --space v2 --width 0.25 --trials 16
   python -m nas.search --space v2 --data imagefolder:DIR --resolution 96 --constraint "latency_ms<=8" --gpus 8
   python -m nas.search --space my_space.yaml --data cifar10:DIR --set train.optimizer=rmsprop --dry-run
+  python -m nas.search --resume runs/20261122-101500-v2 --trials 200
 
+Ctrl-C ends a search in order: running trials end or save their state, the report is written; a second one ends it now.
 A run folder holds spec.yaml, space.yaml, trials.jsonl (the ledger), report.html, archs/ID.json and log.txt.
 Exit code: 0 done, 2 wrong input, 130 interrupted, 1 internal error."""
 
@@ -33,17 +36,27 @@ FIELDS: tuple[tuple[str, str, type, str, str], ...] = (
     ("--width", "space.width", float, "X", "multiplies all channels of the space (default: as they are)"),
     ("--data", "data.source", str, "SOURCE", f"glyphs[:OPTIONS] (default), digits, {FOLDERS}"),
     ("--resolution", "data.resolution", int, "PIXELS", "image side (default: the space file's; else 64 or 32)"),
-    ("--trials", "search.trials", int, "N", "how many networks (default 64)"),
+    ("--trials", "search.trials", int, "N", "how many (default 64, or as many as --budget allows)"),
+    ("--budget", "search.budget", str, "TIME", "wall time of this command, as 2h, 90m or 1h30m"),
     ("--epochs", "train.epochs", int, "N", "of short training (default 4)"),
-    ("--sampler", "search.sampler", str, "NAME", "random, or nsga2 (default)"),
-    ("--objective", "search.objectives", str, "NAME", "top1, latency_ms, macs, params or activations; repeatable"),
+    ("--sampler", "search.sampler", str, "NAME", "predictor (default), tpe, evolution, nsga2 or random"),
+    ("--objective", "search.objectives", str, "NAME", f"{METRICS}, or a reward: mnasnet[:MS], v2; repeatable"),
     ("--constraint", "search.constraints", str, "LIMIT", 'reject networks beyond "latency_ms<=8"; repeatable'),
+    ("--repeats", "search.repeats", int, "N", "train each network with so many seeds, one a trial (default 1)"),
+    ("--early-stop", "search.early_stop", str, "HOW", "none (default), or asha: stop what the rungs tell to be worse"),
+    ("--warm-start", "search.warm_start", str, "DIR", "a run that the sampler learns from first"),
+    ("--confirm", "confirm.networks", int, "N", "then train the N best of the front longer, with several seeds"),
+    ("--confirm-epochs", "confirm.epochs", int, "N", "of that training (default four times --epochs)"),
+    ("--seeds", "confirm.seeds", int, "N", "of that training (default 3)"),
     ("--gpus", "resources.gpus", int, "N", "how many to use (default all; 0: train on CPU)"),
     ("--gpus-per-trial", "resources.gpus_per_trial", float, "X", "a whole number, or a fraction (default 1)"),
     ("--cpus", "resources.cpus", int, "N", "cores to use, one a trial (default all)"),
+    ("--address", "resources.address", str, "ADDRESS", "of a running Ray cluster: auto, HOST:PORT or ray://HOST:PORT"),
     ("--seed", "seed", int, "N", "of proposals, data split and training (default 0)"),
 )
 LISTS = ("search.objectives", "search.constraints")
+# What may be another when a run is resumed: how much, and on what. All else decides what the figures mean.
+RESUMABLE = ("search.trials", "search.budget", "confirm.", "resources.")
 
 
 def parser() -> command.Parser:
@@ -61,32 +74,63 @@ def parser() -> command.Parser:
     p.add_argument("--set", action="append", metavar="FIELD=VALUE", help="any field, as train.epochs=8; repeatable")
     p.add_argument("--out", metavar="DIR", help="the run folder (default runs/TIME-SPACE)")
     p.add_argument("--dry-run", action="store_true", help="print what would be done and what it would cost")
+    p.add_argument("--resume", metavar="DIR", help="go on with a run, however it ended; --trials may be raised")
+    p.add_argument("-v", "--verbose", action="store_true", help="show Ray's own messages")
     return p
 
 
 def main(argv: Sequence[str]) -> None:
     args = vars(parser().parse_args(argv))
+    command_line, verbose = shlex.join(["python", "-m", "nas.search", *argv]), "verbose" in args
+    if "resume" in args:
+        changes = changes_to_resume(args)
+        from nas import run
+
+        run.resume(Path(args["resume"]), changes, command_line, verbose)
+        return
     spec = read_spec(args)
     from nas import run
+    from nas.plan import plan
 
-    plan = run.plan(spec)
+    planned = plan(spec, verbose=verbose)
     if "dry_run" in args:
-        run.show(plan)
+        from nas import dryrun
+
+        dryrun.show(planned)
         return
-    out = args.get("out") or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{plan.space.name}"
-    run.search(plan, Path(out), shlex.join(["python", "-m", "nas.search", *argv]))
+    out = args.get("out") or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{planned.space.name}"
+    run.search(planned, Path(out), command_line)
+
+
+def settings(args: dict[str, Any]) -> dict[str, Any]:
+    """The fields that flags and then ``--set`` give."""
+    from studies.spec import read_setting
+
+    flags = {field: args[field] for _, field, *_ in FIELDS if field in args}
+    return flags | dict(map(read_setting, args.get("set", [])))
+
+
+def changes_to_resume(args: dict[str, Any]) -> dict[str, Any]:
+    """Raises UserError on what cannot be another in a run that goes on."""
+    changes = settings(args)
+    flag_of = {field: flag for flag, field, *_ in FIELDS}
+    fixed = [flag_of.get(field, f"--set {field}") for field in changes if not field.startswith(RESUMABLE)]
+    fixed += [f"--{name}".replace("_", "-") for name in ("spec", "out", "dry_run") if name in args]
+    if fixed:
+        allowed = ", ".join(flag for flag, field, *_ in FIELDS if field.startswith(RESUMABLE))
+        raise UserError(f"{fixed[0]}: stays as it was in a run that is resumed; allowed with --resume are {allowed}")
+    return changes
 
 
 def read_spec(args: dict[str, Any]) -> Spec:
     """Defaults, then the spec file, then flags, then ``--set``."""
     from search_spaces.published import read_yaml
-    from studies.spec import override, parse, read_setting
+    from studies.spec import override, parse
 
     mapping = read_yaml(Path(args["spec"])) if "spec" in args else {}
     if not isinstance(mapping, dict):
         raise UserError(f"--spec: {args['spec']} does not hold a mapping")
-    flags = {field: args[field] for _, field, *_ in FIELDS if field in args}
-    return parse(override(mapping, flags | dict(map(read_setting, args.get("set", [])))))
+    return parse(override(mapping, settings(args)))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
+from nas.checkpoint import NOWHERE, Checkpoint, Stateful
 from nas.data import ImageSet
 from studies.spec import TrainSpec
 
@@ -30,11 +31,14 @@ def train(
     device: torch.device,
     on_epoch: Callable[[dict[str, Any]], None],
     resolution: int | None = None,
-) -> dict[str, Any]:
-    """Trains ``model`` in place and returns the last epoch's metrics. ``resolution``: the images' own where None.
+    checkpoint: Checkpoint = NOWHERE,
+) -> list[dict[str, Any]]:
+    """Trains ``model`` in place and returns each epoch's metrics. ``resolution``: the images' own where None.
 
-    Metrics of an epoch: ``epoch``, ``train_loss``, ``val_loss`` (cross-entropy, nats), ``top1`` (percent), ``time_s``.
-    Equal seeds give equal results on CPU with one thread. Raises Diverged that names the step.
+    Metrics of an epoch: ``epoch``, ``train_loss``, ``val_loss`` (cross-entropy, nats), ``top1`` (percent),
+    ``step_time_s`` (mean time of a training step) and ``time_s`` (with validation). A training that was broken off goes
+    on from ``checkpoint`` to the same end, and tells the earlier epochs again. Equal seeds give equal results on CPU
+    with one thread. Raises Diverged that names the step.
     """
     side = resolution or images.resolution
     train_x, train_y = _on_device(images.train_images, images.train_labels, side, device)
@@ -48,8 +52,12 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warmup_cosine(spec, spec.epochs * steps_per_epoch))
     autocast, scaler = _mixed_precision(spec.amp, device)
     check_every = 16 if device.type == "cuda" else 1  # reading the loss waits for the GPU
-    step, metrics = 0, {}
-    for epoch in range(1, spec.epochs + 1):
+    parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "schedule": schedule, "scaler": scaler}
+    history = checkpoint.resume(parts, draw, device)
+    for metrics in history:
+        on_epoch(metrics)
+    step = len(history) * steps_per_epoch
+    for epoch in range(len(history) + 1, spec.epochs + 1):
         start, losses = time.perf_counter(), []
         model.train()
         order = torch.randperm(len(train_x), generator=draw, device=device)
@@ -68,14 +76,18 @@ def train(
             losses.append(loss.detach())
             if step % check_every == 0:
                 _check_finite(losses[-check_every:], step)
-        _check_finite(losses[-check_every:], step)
-        val_loss, top1 = validate(model, val_x, val_y, normalise, autocast)
+        _check_finite(losses[-check_every:], step)  # waits for the GPU
+        step_time_s = (time.perf_counter() - start) / len(losses)
+        # Four times the batch still takes less memory than a training step, which is what peak memory is to measure.
+        val_loss, top1 = validate(model, val_x, val_y, normalise, autocast, 4 * spec.batch_size)
         if not math.isfinite(val_loss):
             raise Diverged(f"validation loss became {val_loss} after step {step}")
         metrics = {"epoch": epoch, "train_loss": torch.stack(losses).mean().item(), "val_loss": val_loss, "top1": top1}
-        metrics["time_s"] = time.perf_counter() - start
+        metrics |= {"step_time_s": step_time_s, "time_s": time.perf_counter() - start}
+        history.append(metrics)
+        checkpoint.save(parts, draw, device, history)
         on_epoch(metrics)
-    return metrics
+    return history
 
 
 @torch.inference_mode()
@@ -85,11 +97,12 @@ def validate(
     y: Tensor,
     normalise: Callable[[Tensor], Tensor],
     autocast: Callable[[], AbstractContextManager[Any]],
+    batch_size: int,
 ) -> tuple[float, float]:
     """Mean cross-entropy in nats, and top-1 in percent."""
     model.eval()
     loss = correct = 0.0
-    for images, labels in zip(x.split(256), y.split(256), strict=True):
+    for images, labels in zip(x.split(batch_size), y.split(batch_size), strict=True):
         with autocast():
             logits = model(normalise(images)).float()
         loss += F.cross_entropy(logits, labels, reduction="sum").item()

@@ -13,14 +13,15 @@ import yaml
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
-from reports import markup, pareto, summary
+from reports import confirmed, markup, pareto, summary
 from reports.template import PAGE, STYLE
-from reports.units import UNITS, costs, figure
+from reports.units import UNITS, columns, costs, figure, unit
 from search_spaces import UserError
 from search_spaces.constraint import parse
 from studies import ledger, objectives
 from studies.ledger import TrialRecord
 from studies.pareto import front
+from studies.repeats import networks
 from studies.runfolder import SPEC, write_text
 
 REPORT = "report.html"
@@ -33,9 +34,11 @@ def write(run_dir: str | Path) -> Path:
 
     Raises UserError where the folder holds no run, or a spec without valid ``search.objectives``.
     """
-    path = Path(run_dir) / REPORT
-    write_text(path, render(ledger.read(run_dir), read_spec(Path(run_dir)), name=Path(run_dir).resolve().name))
-    return path
+    run_dir = Path(run_dir)
+    spec, trials = read_spec(run_dir), ledger.read(run_dir)
+    confirmation = confirmed.section(*confirmed.of_run(run_dir, trials))
+    write_text(run_dir / REPORT, render(trials, spec, run_dir.resolve().name, confirmation))
+    return run_dir / REPORT
 
 
 def read_spec(run_dir: Path) -> dict[str, Any]:
@@ -52,15 +55,18 @@ def read_spec(run_dir: Path) -> dict[str, Any]:
     return spec
 
 
-def render(trials: Sequence[TrialRecord], spec: Mapping[str, Any], name: str = "run") -> str:
-    """The page as text. ``spec`` is any nested mapping with ``search.objectives`` and maybe ``search.constraints``."""
+def render(trials: Sequence[TrialRecord], spec: Mapping[str, Any], name: str = "run", confirmation: str = "") -> str:
+    """The page as text. ``spec`` is any nested mapping with ``search.objectives`` and maybe ``search.constraints``;
+    ``confirmation``: HTML of ``confirmed.section``. Repeats of a network are one, with the means of their figures."""
     search = spec["search"]
     goals = objectives.check(search["objectives"])
-    constraints = [parse(text, objectives.DIRECTIONS) for text in search.get("constraints") or ()]
-    headline = summary.headline(trials, goals)
+    constraints = [parse(text, objectives.METRICS) for text in search.get("constraints") or ()]
+    found = networks(trials) if search.get("repeats", 1) > 1 else trials
+    headline = summary.headline(found, goals)
     sections = [
-        _figures([pareto.panel(trials, goals, cost, constraints) for cost in costs(goals)], goals),
-        _front_section(trials, goals),
+        _figures([pareto.panel(found, goals, cost, constraints) for cost in costs(goals, constraints)], goals),
+        confirmation,
+        _front_section(found, goals, columns(goals, constraints)),
         _others_section(trials),
         _conditions_section(trials, spec),
     ]
@@ -125,12 +131,11 @@ def _help(panel: pareto.Panel, goals: Sequence[str]) -> str:
     return line
 
 
-def _front_section(trials: Sequence[TrialRecord], goals: Sequence[str]) -> str:
-    metrics = ["top1", *costs(goals)]
-    names = {metric: f"{UNITS[metric].name}, {UNITS[metric].symbol}" for metric in metrics}
+def _front_section(trials: Sequence[TrialRecord], goals: Sequence[str], metrics: Sequence[str]) -> str:
+    names = {metric: ", ".join(filter(None, (unit(metric).name, unit(metric).symbol))) for metric in metrics}
     names["latency_ms"] += " (p50 ± IQR)"
-    columns = {"id": "word", "trial": "number"} | {names[metric]: "number" for metric in metrics}
-    columns |= {"input, px": "number", "network": "net"}
+    headings = {"id": "word", "trial": "number"} | {names[metric]: "number" for metric in metrics}
+    headings |= {"input, px": "number", "network": "net"}
     rows = []
     for trial in front(trials, goals):
         figures = (figure(trial, metric) for metric in metrics)
@@ -143,7 +148,7 @@ def _front_section(trials: Sequence[TrialRecord], goals: Sequence[str]) -> str:
             f"The networks that no other one beats in {' and '.join(goals)}. {summary.flagged_note(trials)}"
         ),
         markup.paragraph(summary.macs_note(trials)),
-        markup.table(columns, rows),
+        markup.table(headings, rows),
     )
 
 
@@ -217,4 +222,4 @@ def _when(trials: Sequence[TrialRecord]) -> str:
 
 def _unbroken(text: str) -> str:
     """Keeps numbers and their units on one line."""
-    return re.sub(r"(?<=\d) (?=%|ms|M)", "\u00a0", text)
+    return re.sub(r"(?<=\d) (?=%|ms|M|nats)", "\u00a0", text)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from reports.units import UNITS, figure, is_flagged
+from reports.units import UNITS, figure, is_flagged, unit
 from search_spaces.constraint import Constraint
 from studies.ledger import TrialRecord
 from studies.pareto import front
@@ -59,7 +59,7 @@ class Panel:
 def panel(
     trials: Sequence[TrialRecord], objectives: Sequence[str], cost: str, constraints: Sequence[Constraint] = ()
 ) -> Panel:
-    """The data of one panel; ``cost`` is any of ``UNITS`` but top1."""
+    """The data of one panel; ``cost`` is any of ``UNITS`` but top1 and val_loss."""
     best = {trial.number for trial in front(trials, objectives)}
     scale = UNITS[cost].scale
     finished = [trial for trial in trials if trial.status == "ok"]
@@ -68,7 +68,7 @@ def panel(
         x, y = trial.metric(cost), trial.metric("top1")
         if x is not None and y is not None and math.isfinite(x) and math.isfinite(y):
             flagged = trial.outcome is not None and is_flagged(trial.outcome.latency)
-            points.append(Point(trial.number, x / scale, y, trial.number in best, flagged, hover(trial)))
+            points.append(Point(trial.number, x / scale, y, trial.number in best, flagged, hover(trial, objectives)))
     steps = [(trial.metric(cost), trial.metric("top1")) for trial in front(trials, ("top1", cost))]
     limits = tuple(
         ("y" if limit.metric == "top1" else "x", limit.limit / UNITS[limit.metric].scale, str(limit))
@@ -79,7 +79,7 @@ def panel(
     return Panel(cost, tuple(points), stairs, limits, len(finished) - len(points))
 
 
-def hover(trial: TrialRecord) -> str:
+def hover(trial: TrialRecord, objectives: Sequence[str] = ()) -> str:
     """Everything about one trial in a few lines; free text is escaped, since Plotly reads tags."""
     outcome = trial.outcome
     lines = [f"<b>trial {trial.number}</b> {trial.arch.id}", f"top-1 {figure(trial, 'top1')} %"]
@@ -88,12 +88,13 @@ def hover(trial: TrialRecord) -> str:
         if is_flagged(outcome.latency):
             lines.append("* " + html.escape(", ".join((outcome.latency.status, *outcome.latency.reasons))))
     lines.append(f"MACs {figure(trial, 'macs')} M, parameters {figure(trial, 'params')} M")
+    others = [name for name in objectives if name not in ("top1", "latency_ms", "macs", "params")]
+    lines += [f"{unit(name).name} {figure(trial, name)} {unit(name).symbol}".rstrip() for name in others]
     lines.append(f"{trial.arch.resolution} px, stem {trial.arch.stem_channels}, head {trial.arch.head_channels}")
     return "<br>".join([*lines, *(stage.text for stage in trial.arch.stages)])
 
 
 def draw(data: Panel) -> go.Figure:
-    unit = UNITS[data.cost]
     drawing = go.Figure(layout={"template": "none"})
     xs, ys = zip(*data.stairs, strict=True) if data.stairs else ((), ())
     drawing.add_scatter(x=xs, y=ys, mode="lines", name="best at this cost", line_color=FRONT, hoverinfo="skip")
@@ -125,7 +126,7 @@ def draw(data: Panel) -> go.Figure:
             "xanchor": "right",
         }
         drawing.add_shape(type="line", line=line, label=label, **_across(axis, value))
-    drawing.update_xaxes(title=unit.label, type="log" if data.log_x else "linear", **_AXIS)
+    drawing.update_xaxes(title=UNITS[data.cost].label, type="log" if data.log_x else "linear", **_AXIS)
     drawing.update_yaxes(title=UNITS["top1"].label, **_AXIS)
     drawing.update_layout(
         margin={"l": 56, "r": 16, "t": 48, "b": 48},

@@ -9,8 +9,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reports.units import UNITS, is_flagged, quantity
+from studies import rewards
 from studies.ledger import STATUSES, TrialRecord
 from studies.pareto import front
+
+# What the network is called that is best by a metric; by any other name it is a reward.
+BEST = {
+    "top1": "most accurate",
+    "val_loss": "one of the lowest loss",
+    "latency_ms": "fastest",
+    "macs": "smallest",
+    "params": "smallest",
+    "activations": "smallest",
+    "step_time_s": "quickest to train",
+    "peak_memory_mb": "one of the least memory",
+}
 
 
 def tally(trials: Iterable[TrialRecord]) -> dict[str, Counter[str]]:
@@ -78,7 +91,7 @@ def headline(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> str:
         return f"The best of {plural(finished, 'finished network')} reaches {_described(by_first, objectives)}"
     text = f"{share} on the front; the best reaches {_described(by_first, objectives)}"
     if best[0].arch.id != by_first.arch.id:
-        word = {"latency_ms": "fastest", "top1": "most accurate"}.get(objectives[1], "smallest")
+        word = BEST.get(objectives[1], "one of the highest reward")
         text += f", the {word} {_described(best[0], objectives)}"
     return text
 
@@ -146,9 +159,12 @@ def plural(count: int, one: str, many: str = "") -> str:
 def _described(trial: TrialRecord, objectives: Sequence[str]) -> str:
     parts = []
     for name in objectives:
-        noun = {"top1": " accuracy", "latency_ms": ""}.get(name, f" {UNITS[name].name}")
+        amount = quantity(name, trial.metric(name))
+        if kind := rewards.name(name):
+            amount = f"a reward of {amount} ({name}: {_described(trial, rewards.INGREDIENTS[kind])})"
+        noun = {"top1": " accuracy", "latency_ms": ""}.get(name, f" {UNITS[name].name}" if name in UNITS else "")
         flag = " (flagged)" if name == "latency_ms" and trial.outcome and is_flagged(trial.outcome.latency) else ""
-        parts.append(quantity(name, trial.metric(name)) + noun + flag)
+        parts.append(amount + noun + flag)
     return " at ".join([parts[0], " and ".join(parts[1:])]) if len(parts) > 1 else parts[0]
 
 

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.summary import plural, tally
-from reports.units import FLAG, costs, figure, is_flagged
+from reports.units import FLAG, columns, figure, is_flagged
+from search_spaces.constraint import Constraint
 from studies.ledger import TrialRecord
 from studies.pareto import front
 
@@ -17,14 +18,19 @@ MOST_CAUSES = 5
 # Two lines, so that the longest usual block string still fits beside the figures in 80 columns.
 HEADINGS = {
     "top1": "top-1\n%",
+    "val_loss": "loss\nnats",
     "latency_ms": "latency\nms ± IQR",
     "macs": "MACs\nM",
     "params": "params\nM",
     "activations": "activ.\nM",
+    "step_time_s": "step\nms",
+    "peak_memory_mb": "memory\nMB",
 }
 
 
-def front_table(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> Table:
+def front_table(
+    trials: Sequence[TrialRecord], objectives: Sequence[str], constraints: Sequence[Constraint] = ()
+) -> Table:
     """The front in the order of ``front``, a row a trial. Where a latency is flagged, the caption says what * means."""
     best = front(trials, objectives)
     finished = sum(trial.status == "ok" for trial in trials)
@@ -36,10 +42,10 @@ def front_table(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> Tab
         title_justify="left",
         caption_justify="left",
     )
-    metrics = ["top1", *costs(objectives)]
+    metrics = columns(objectives, constraints)
     table.add_column("id", no_wrap=True)
     for name in metrics:
-        table.add_column(HEADINGS[name], justify="right", no_wrap=True)
+        table.add_column(HEADINGS.get(name, f"reward\n{name}"), justify="right", no_wrap=True)
     table.add_column("network", overflow="fold")
     for trial in best:
         network = f"{trial.arch.text} @{trial.arch.resolution}"

@@ -80,6 +80,11 @@ class Stage:
             raise UserError(f"channels: {self.channels} is not a multiple of expansion {self.expansion}")
         object.__setattr__(self, "se_ratio", float(self.se_ratio))
 
+    def squeeze(self, channels: int) -> int:
+        """The squeeze width of a block with so many input channels; 0: no squeeze-and-excitation."""
+        squeezed_from = self.channels if self.block == "bottleneck" else channels
+        return int(squeezed_from * self.se_ratio) or 1 if self.se_ratio else 0
+
     @property
     def text(self) -> str:
         """timm's block string where timm has the block, its style elsewhere: ``ir_r2_k3_s2_e6_c24_se0.25``."""
@@ -164,6 +169,17 @@ class Arch:
         content = _without_defaults(self) | {"stages": [_without_defaults(stage) for stage in self.stages]}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
+    @cached_property
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Equal for networks of different ``id`` that compute the same function of the same parameters: their
+        se_ratios lead to the same squeeze widths. (No other field of a stage that a space searches lacks an effect.)"""
+        stages, channels = [], self.stem_channels
+        for stage in self.stages:
+            squeezes = stage.squeeze(channels), stage.squeeze(stage.channels) if stage.layers > 1 else 0
+            stages.append((*(getattr(stage, name) for name in _BUT_SE_RATIO), *squeezes))
+            channels = stage.channels
+        return *stages, *(getattr(self, name) for name in _BUT_STAGES)
+
     @property
     def text(self) -> str:
         """The stages' block strings in one line."""
@@ -196,6 +212,10 @@ class Arch:
             except UserError as error:
                 raise UserError(f"stages[{index}].{error}") from None
         return cls(**known | {"stages": tuple(stages)})
+
+
+_BUT_SE_RATIO = tuple(field.name for field in fields(Stage) if field.name != "se_ratio")
+_BUT_STAGES = tuple(field.name for field in fields(Arch) if field.name != "stages")
 
 
 def _prefix(stage: Stage) -> str:

@@ -53,10 +53,8 @@ class Maker:
             conv_layer=self._conv,
         )
 
-    def squeeze_excitation(self, channels: int, squeeze_from: int, ratio: float) -> SqueezeExcitation:
-        return SqueezeExcitation(
-            channels, int(squeeze_from * ratio) or 1, activation=partial(self.activation, inplace=True)
-        )
+    def squeeze_excitation(self, channels: int, squeeze: int) -> SqueezeExcitation:
+        return SqueezeExcitation(channels, squeeze, activation=partial(self.activation, inplace=True))
 
 
 def _mbconv(make: Maker, stage: Stage, cin: int, stride: int) -> list[nn.Module]:
@@ -64,14 +62,14 @@ def _mbconv(make: Maker, stage: Stage, cin: int, stride: int) -> list[nn.Module]
     layers: list[nn.Module] = [make.conv(cin, mid)] if mid != cin else []
     layers.append(make.conv(mid, mid, stage.kernel, stride, groups=mid))
     if stage.se_ratio:
-        layers.append(make.squeeze_excitation(mid, cin, stage.se_ratio))
+        layers.append(make.squeeze_excitation(mid, stage.squeeze(cin)))
     return [*layers, make.conv(mid, stage.channels, act=False)]
 
 
 def _fused_mbconv(make: Maker, stage: Stage, cin: int, stride: int) -> list[nn.Module]:
     """Without expansion one k x k convolution, with SE (if any) before it, as in google/automl's FusedMBConvBlock."""
     mid = cin * stage.expansion
-    se = [make.squeeze_excitation(mid, cin, stage.se_ratio)] if stage.se_ratio else []
+    se = [make.squeeze_excitation(mid, stage.squeeze(cin))] if stage.se_ratio else []
     if mid == cin:
         return [*se, make.conv(cin, stage.channels, stage.kernel, stride)]
     return [make.conv(cin, mid, stage.kernel, stride), *se, make.conv(mid, stage.channels, act=False)]
@@ -146,7 +144,7 @@ class ResidualBlock(nn.Module):
             self.add_module(f"bn{index}", make.norm(b))
         self.depth = len(widths)
         self.relu = make.activation(inplace=True)
-        self.se = make.squeeze_excitation(out, out, stage.se_ratio) if stage.se_ratio else nn.Identity()
+        self.se = make.squeeze_excitation(out, stage.squeeze(cin)) if stage.se_ratio else nn.Identity()
         needs_projection = stride > 1 or cin != out
         self.downsample = nn.Sequential(_plain_conv(cin, out, 1, stride), make.norm(out)) if needs_projection else None
         self.stochastic_depth = StochasticDepth(drop_path, "row")

@@ -19,8 +19,9 @@ class Constraint:
     limit: float
 
     def __str__(self) -> str:
-        short = f"{self.limit:g}"
-        return f"{self.metric}{self.operator}{short if float(short) == self.limit else self.limit}"
+        short, whole = f"{self.limit:g}", f"{self.limit:.0f}"
+        exact = next((text for text in (short, whole) if float(text) == self.limit), str(self.limit))
+        return f"{self.metric}{self.operator}{exact}"
 
     def violation(self, value: float) -> float:
         """How far ``value`` is over the limit as a share of it; 0.0 where the limit holds."""

@@ -36,29 +36,29 @@ Counts = tuple[int, int, int]
 
 def count(arch: Arch, num_classes: int = 1000) -> Cost:
     """The cost of the network with its classifier at ``arch.resolution``."""
-    params, macs, activations, channels, side = _stem(arch)
+    params, macs, activations, channels, side = of_stem(arch)
     for stage in arch.stages:
-        p, m, a, channels, side = _stage(stage, channels, side)
+        p, m, a, channels, side = of_stage(stage, channels, side)
         params += p
         macs += m
         activations += a
-    p, m, a = _head(arch, channels, side, num_classes)
+    p, m, a = of_head(arch, channels, side, num_classes)
     return Cost(params + p, macs + m, activations + a)
 
 
 def table(arch: Arch, num_classes: int = 1000) -> list[Row]:
     """The stage table as the papers print it, with each line's cost; the lines sum to ``count``."""
-    params, macs, activations, channels, side = _stem(arch)
+    params, macs, activations, channels, side = of_stem(arch)
     pool = ", maxpool" if arch.stem_pool else ""
     stem = f"Conv, k{arch.stem_kernel}x{arch.stem_kernel}{pool}"
     stride = arch.stem_stride * (2 if arch.stem_pool else 1)
     rows = [Row(stem, arch.resolution, stride, channels, 1, Cost(params, macs, activations))]
     for stage in arch.stages:
-        p, m, a, out, after = _stage(stage, channels, side)
+        p, m, a, out, after = of_stage(stage, channels, side)
         rows.append(Row(_operator(stage), side, stage.stride, out, stage.layers, Cost(p, m, a)))
         channels, side = out, after
     head = "Conv, k1x1, pool, fc" if arch.head_channels else "pool, fc"
-    cost = Cost(*_head(arch, channels, side, num_classes))
+    cost = Cost(*of_head(arch, channels, side, num_classes))
     return [*rows, Row(head, side, 1, arch.head_channels or channels, 1, cost)]
 
 
@@ -70,7 +70,8 @@ def _operator(stage: Stage) -> str:
     return f"{names.get(stage.block, stage.block)}, k{stage.kernel}x{stage.kernel}{groups}{se}"
 
 
-def _stem(arch: Arch) -> tuple[int, int, int, int, int]:
+def of_stem(arch: Arch) -> tuple[int, int, int, int, int]:
+    """Params, MACs, activations, and the width and side of what comes out."""
     k, c = arch.stem_kernel, arch.stem_channels
     side = -(-arch.resolution // arch.stem_stride)
     weights, outputs = 3 * c * k * k, side * side * c
@@ -78,7 +79,8 @@ def _stem(arch: Arch) -> tuple[int, int, int, int, int]:
     return params, weights * side * side, outputs, c, -(-side // 2) if arch.stem_pool else side
 
 
-def _head(arch: Arch, channels: int, side: int, num_classes: int) -> Counts:
+def of_head(arch: Arch, channels: int, side: int, num_classes: int) -> Counts:
+    """What follows the last stage, whose output has so many channels and such a side, with the classifier."""
     params = macs = activations = 0
     if arch.layout in ("resnet_v2", "densenet"):  # a norm after the last block
         params = 2 * channels
@@ -90,7 +92,8 @@ def _head(arch: Arch, channels: int, side: int, num_classes: int) -> Counts:
     return params + weights + num_classes, macs + weights, activations + num_classes
 
 
-def _stage(stage: Stage, channels: int, side: int) -> tuple[int, int, int, int, int]:
+def of_stage(stage: Stage, channels: int, side: int) -> tuple[int, int, int, int, int]:
+    """As ``of_stem``, for an input of so many channels and such a side."""
     if stage.block == "dense":
         return _dense_stage(stage, channels, side)
     block, out = _BLOCKS[stage.block], stage.channels
@@ -120,7 +123,7 @@ def _mbconv(stage: Stage, cin: int, stride: int, side: int) -> Counts:
         macs += before * cin * mid
         activations += before * mid
     if stage.se_ratio:
-        p, m, a = _squeeze_excitation(mid, int(cin * stage.se_ratio) or 1)
+        p, m, a = _squeeze_excitation(mid, stage.squeeze(cin))
         params, macs, activations = params + p, macs + m, activations + a
     return params, macs, activations
 
@@ -137,7 +140,7 @@ def _fused_mbconv(stage: Stage, cin: int, stride: int, side: int) -> Counts:
         macs = after * mid * (taps * cin + out)
         activations = after * (mid + out)
     if stage.se_ratio:
-        p, m, a = _squeeze_excitation(mid, int(cin * stage.se_ratio) or 1)
+        p, m, a = _squeeze_excitation(mid, stage.squeeze(cin))
         params, macs, activations = params + p, macs + m, activations + a
     return params, macs, activations
 
@@ -166,7 +169,7 @@ def _bottleneck(stage: Stage, cin: int, stride: int, side: int) -> Counts:
     macs = before * cin * mid + after * (spatial + mid * out)
     activations = before * mid + after * (mid + out)
     if stage.se_ratio:
-        p, m, a = _squeeze_excitation(out, int(out * stage.se_ratio) or 1)
+        p, m, a = _squeeze_excitation(out, stage.squeeze(cin))
         params, macs, activations = params + p, macs + m, activations + a
     if stride > 1 or cin != out:
         params += cin * out + 2 * out

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
 from typing import Any, Protocol
 
-from search_spaces.arch import Arch
+from search_spaces.arch import Arch, Stage
 from search_spaces.errors import UserError
 
 GENES = ("block", "kernel", "expansion", "se_ratio", "layers", "channels")
@@ -38,7 +40,13 @@ class SearchSpace:
     @property
     def size(self) -> int:
         """How many networks the space holds (different genes; some may compute the same function)."""
-        return len(self.resolutions) * math.prod(len(values) for stage in self.choices for values in stage.values())
+        return math.prod(len(values) for values in self.parameters.values())
+
+    @cached_property
+    def parameters(self) -> Mapping[str, tuple[Any, ...]]:
+        """The values of each gene that has a choice, by its name: ``s0.kernel``, ..., ``resolution``."""
+        genes = {name: values for stage in self._genes for name, _, values in stage}
+        return {name: values for name, values in (genes | {"resolution": self.resolutions}).items() if len(values) > 1}
 
     def to_dict(self) -> dict[str, Any]:
         """The space as a file holds it, with nothing left to look up; ``load_space`` reads it."""
@@ -48,13 +56,33 @@ class SearchSpace:
         about = {"name": self.name, "description": self.description, "base": self.base.to_dict()}
         return about | {"stages": stages, "resolution": list(self.resolutions), "width": self.width}
 
+    def genes(self, arch: Arch) -> dict[str, Any]:
+        """The network's value of each of ``parameters``, in their order."""
+        found = {
+            name: getattr(stage, gene)
+            for stage, genes in zip(arch.stages, self._genes, strict=True)
+            for name, gene, values in genes
+            if len(values) > 1
+        }
+        return found | {"resolution": arch.resolution} if len(self.resolutions) > 1 else found
+
+    def from_genes(self, genes: Mapping[str, Any]) -> Arch:
+        """The inverse of ``genes``."""
+        stages = tuple(
+            self._stage(index, tuple([genes.get(name, values[0]) for name, _, values in stage]))
+            for index, stage in enumerate(self._genes)
+        )
+        return replace(self.base, stages=stages, resolution=genes.get("resolution", self.resolutions[0]))
+
     def sample(self, rng: random.Random) -> Arch:
         """A network with every gene drawn uniformly and independently."""
-        return self._decide(lambda name, values: rng.choice(values))
+        return self.from_genes({name: rng.choice(values) for name, values in self.parameters.items()})
 
     def suggest(self, trial: Suggester) -> Arch:
         """A network whose genes an Optuna trial proposes as categorical parameters; genes without a choice are not."""
-        return self._decide(lambda name, values: trial.suggest_categorical(name, values))
+        return self.from_genes(
+            {name: trial.suggest_categorical(name, values) for name, values in self.parameters.items()}
+        )
 
     def mutate(self, arch: Arch, rng: random.Random) -> Arch:
         """The network with one gene, drawn uniformly, changed to another of its values (arXiv 1802.01548).
@@ -63,36 +91,38 @@ class SearchSpace:
         """
         if not self.contains(arch):
             raise UserError(f"network: {arch.id} is not in space {self.name}")
-        names = [f"s{i}.{gene}" for i, stage in enumerate(self.choices) for gene in GENES if len(stage[gene]) > 1]
-        names += ["resolution"] if len(self.resolutions) > 1 else []
-        if not names:
+        if not self.parameters:
             raise UserError(f"space: {self.name} holds one network, which cannot be mutated")
-        changed, genes = rng.choice(names), self._genes(arch)
-
-        def pick(name: str, values: tuple[Any, ...]) -> Any:
-            return rng.choice([v for v in values if v != genes[name]]) if name == changed else genes[name]
-
-        return self._decide(pick)
+        genes, changed = self.genes(arch), rng.choice(list(self.parameters))
+        other = rng.choice([value for value in self.parameters[changed] if value != genes[changed]])
+        return self.from_genes(genes | {changed: other})
 
     def contains(self, arch: Arch) -> bool:
         """Whether the network can be had from the space: everything that is no gene equals the base."""
-        if len(arch.stages) != len(self.choices) or arch.resolution not in self.resolutions:
+        if len(arch.stages) != len(self.choices):
             return False
-        genes = self._genes(arch)
-        values = {f"s{i}.{gene}": stage[gene] for i, stage in enumerate(self.choices) for gene in GENES}
-        return all(genes[name] in values[name] for name in values) and arch == self._decide(lambda n, v: genes[n])
+        genes = self.genes(arch)
+        return all(genes[name] in values for name, values in self.parameters.items()) and arch == self.from_genes(genes)
 
-    def _decide(self, pick: Callable[[str, tuple[Any, ...]], Any]) -> Arch:
-        def one(name: str, values: tuple[Any, ...]) -> Any:
-            return values[0] if len(values) == 1 else pick(name, values)
+    def __iter__(self) -> Iterator[Arch]:
+        """Every network, the last parameter changing fastest; see ``size`` first."""
+        for values in product(*self.parameters.values()):
+            yield self.from_genes(dict(zip(self.parameters, values, strict=True)))
 
-        stages = tuple(
-            replace(base, **{gene: one(f"s{index}.{gene}", values[gene]) for gene in GENES})
-            for index, (base, values) in enumerate(zip(self.base.stages, self.choices, strict=True))
+    @cached_property
+    def _genes(self) -> tuple[tuple[tuple[str, str, tuple[Any, ...]], ...], ...]:
+        """For each stage its genes: name, field and values."""
+        return tuple(
+            tuple((f"s{index}.{gene}", gene, stage[gene]) for gene in GENES) for index, stage in enumerate(self.choices)
         )
-        return replace(self.base, stages=stages, resolution=one("resolution", self.resolutions))
 
-    @staticmethod
-    def _genes(arch: Arch) -> dict[str, Any]:
-        genes = {f"s{i}.{gene}": getattr(stage, gene) for i, stage in enumerate(arch.stages) for gene in GENES}
-        return genes | {"resolution": arch.resolution}
+    @cached_property
+    def _built(self) -> dict[tuple[int, tuple[Any, ...]], Stage]:
+        return {}
+
+    def _stage(self, index: int, values: tuple[Any, ...]) -> Stage:
+        """The stage with the values of GENES; kept, since a search asks for the same few over and over."""
+        key = index, values
+        if key not in self._built:
+            self._built[key] = replace(self.base.stages[index], **dict(zip(GENES, values, strict=True)))
+        return self._built[key]

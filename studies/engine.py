@@ -8,58 +8,66 @@ from __future__ import annotations
 
 import json
 import math
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from search_spaces import Arch, UserError
-from studies.ledger import Ledger, Outcome, TrialRecord
-from studies.samplers import Proposer
-
-ReportEpoch = Callable[[dict[str, Any]], None]
-Evaluate = Callable[[Arch, int, Any, ReportEpoch], Outcome]
-"""(arch, seed, payload, report_epoch) -> Outcome: a top-level function or a ``functools.partial`` of one, so that it
-can be pickled. numpy arrays in ``payload`` are read-only in it: they lie in memory that all trials share."""
+from studies.ledger import Outcome
+from studies.recorder import Recorder, checkpoint_of
 
 
-@dataclass(frozen=True)
-class Started:
-    number: int
-    arch: Arch
+class Session(Protocol):
+    """What an evaluation knows of the run that it belongs to, and what it tells it."""
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """File to save the trial's state in, and to go on from where it exists; None: nothing can be saved."""
+
+    def measured(self, known: Outcome) -> None:
+        """What is known before training begins (costs, latency), so that nothing of it is lost if training is."""
+
+    def epoch(self, metrics: dict[str, Any]) -> None:
+        """An epoch's metrics, with ``epoch`` counted from 1; a trial that goes on from a checkpoint tells the earlier
+        ones again. Does not return where the trial is to stop: it raises what only a bare ``except`` catches."""
 
 
-@dataclass(frozen=True)
-class EpochEnded:
-    number: int
-    metrics: dict[str, Any]
+class NoRun:
+    """The session of an evaluation that belongs to no run: it saves nothing and nobody listens."""
+
+    checkpoint: Path | None = None
+
+    def measured(self, known: Outcome) -> None: ...
+
+    def epoch(self, metrics: dict[str, Any]) -> None: ...
 
 
-@dataclass(frozen=True)
-class Finished:
-    number: int
-    outcome: Outcome
+Evaluate = Callable[[Arch, int, Any, Session], Outcome]
+"""(arch, seed, payload, session) -> Outcome: a top-level function or a ``functools.partial`` of one, so that it can be
+pickled. numpy arrays in ``payload`` are read-only in it: they lie in memory that all trials share."""
 
 
-@dataclass(frozen=True)
-class WorkerLost:
-    """A worker process died under the trial, which starts again from its first epoch."""
-
-    number: int
-
-
-TrialEvent = Started | EpochEnded | Finished | WorkerLost
-OnEvent = Callable[[TrialEvent], None]
+class Stop(BaseException):
+    """Ends an evaluation whose trial is to stop; no Exception, so that no handler of failures takes it for one."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial holds and what there is. A trial without a GPU (``gpus_per_trial=0``) sees none."""
+    """What one trial holds and what there is. A trial without a GPU (``gpus_per_trial=0``) sees none.
+
+    address: of a running Ray cluster (``auto``, ``HOST:PORT``, ``ray://...``); None: this machine.
+    retries: how often a trial is started again after its worker died.
+    verbose: whether Ray's own messages are shown.
+    """
 
     cpus_per_trial: float
     gpus_per_trial: float
     cpus: int
     gpus: int
+    address: str | None = None
+    retries: int = 2
+    verbose: bool = False
 
     def __post_init__(self) -> None:
         if self.cpus_per_trial <= 0:
@@ -86,92 +94,61 @@ class Resources:
         return min(by_cpu, int(self.gpus // self.gpus_per_trial))
 
 
-@dataclass(frozen=True)
-class Task:
-    number: int
-    arch: Arch
-    seed: int
+def run(recorder: Recorder, evaluate: Evaluate, payload: Any, resources: Resources) -> None:
+    """Runs trials until the recorder's limits are reached, as many at a time as ``resources`` allow.
 
-
-def trial_seed(seed: int, number: int) -> int:
-    """The seed that trial ``number`` of a run with ``seed`` is evaluated with: their sum."""
-    return seed + number
-
-
-class Recorder:
-    """Between an executor, the proposer and the ledger. Every event is on disk before the proposer, the display or the
-    next trial learns of it.
-
-    records: what the ledger already holds when a run is resumed. They are replayed: the proposer is asked for them
-        again, which leaves it as it was, and those without an outcome are run again.
+    Starts Ray, or uses the one that runs (and leaves it running). A trial whose worker dies begins again on another,
+    from its checkpoint where there is one, ``resources.retries`` times at most; then it is ``failed``. Ctrl-C (or
+    SIGTERM) lets running trials end or pause and then raises KeyboardInterrupt; a second one raises it at once. Trials
+    without an outcome stay in the ledger as started, and ``Recorder(records=...)`` brings them back.
     """
+    if not recorder.over:
+        from studies import raytune
 
-    def __init__(
-        self,
-        proposer: Proposer,
-        ledger: Ledger,
-        trials: int,
-        seed: int,
-        on_event: OnEvent,
-        records: Iterable[TrialRecord] = (),
-    ) -> None:
-        self._proposer, self._ledger, self._on_event = proposer, ledger, on_event
-        self._trials, self._seed = trials, seed
-        self._running: dict[int, Task] = {}
-        self._again: deque[Task] = deque()
-        for record in records:
-            if proposer.ask() != (record.number, record.arch):
-                raise UserError(
-                    f"trial {record.number}: the ledger holds a network that this run would not propose; "
-                    "what decides proposals (space, sampler, seed, lag, ...) must be that of the run that is resumed"
-                )
-            if record.outcome:
-                proposer.tell(record.number, record.outcome)
-            else:
-                self._again.append(Task(record.number, record.arch, record.seed))
-
-    @property
-    def remaining(self) -> int:
-        """Trials that have no outcome yet, whether proposed or not."""
-        return max(0, self._trials - self._proposer.asked) + len(self._again) + len(self._running)
-
-    def next(self) -> Task | None:
-        """A trial to run; None: all are proposed, or the next one waits for one that is running."""
-        if self._again:
-            task = self._again.popleft()
-        elif self._proposer.asked < self._trials and (proposal := self._proposer.ask()):
-            number, arch = proposal
-            task = Task(number, arch, trial_seed(self._seed, number))
-        else:
-            return None
-        self._running[task.number] = task
-        self._start(task)
-        return task
-
-    def epoch(self, number: int, metrics: dict[str, Any]) -> None:
-        self._ledger.epoch(number, metrics)
-        self._on_event(EpochEnded(number, metrics))
-
-    def lost(self, number: int) -> None:
-        """The trial starts anew: a second ``started`` line makes readers forget the epochs of the first attempt."""
-        self._on_event(WorkerLost(number))
-        self._start(self._running[number])
-
-    def finish(self, number: int, outcome: Outcome) -> None:
-        self._ledger.finished(number, outcome)
-        del self._running[number]
-        self._proposer.tell(number, outcome)
-        self._on_event(Finished(number, outcome))
-
-    def _start(self, task: Task) -> None:
-        self._ledger.started(task.number, task.arch, task.seed)
-        self._on_event(Started(task.number, task.arch))
+        raytune.schedule(recorder, evaluate, payload, resources)
 
 
-def attempt(evaluate: Evaluate, arch: Arch, seed: int, payload: Any, report_epoch: ReportEpoch) -> Outcome:
+def run_inline(recorder: Recorder, evaluate: Evaluate, payload: Any) -> None:
+    """``run`` in this process, one trial after another, with the same records."""
+    while task := recorder.next():
+        session = _InlineSession(recorder, task.number)
+        try:
+            outcome = attempt(evaluate, task.arch, task.seed, payload, session)
+        except Stop as stop:
+            if stop.__cause__:
+                raise stop.__cause__ from None
+            continue
+        recorder.finish(task.number, outcome)
+
+
+class _InlineSession:
+    def __init__(self, recorder: Recorder, number: int) -> None:
+        self._recorder, self._number = recorder, number
+        self.checkpoint = checkpoint_of(recorder.checkpoints, number)
+
+    def measured(self, known: Outcome) -> None:
+        self._call(self._recorder.measured, known)
+
+    def epoch(self, metrics: dict[str, Any]) -> None:
+        if not self._call(self._recorder.epoch, metrics, saved(self.checkpoint)):
+            raise Stop
+
+    def _call(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        """What goes wrong while recording is no failure of the trial."""
+        try:
+            return step(self._number, *arguments)
+        except Exception as error:
+            raise Stop from error
+
+
+def saved(checkpoint: Path | None) -> bool:
+    return checkpoint is not None and checkpoint.exists()
+
+
+def attempt(evaluate: Evaluate, arch: Arch, seed: int, payload: Any, session: Session) -> Outcome:
     """``evaluate``'s outcome; ``failed`` with the error where it raises or returns what the ledger cannot hold."""
     try:
-        outcome = evaluate(arch, seed, payload, report_epoch)
+        outcome = evaluate(arch, seed, payload, session)
         json.dumps(outcome.to_dict(), allow_nan=False)
         return outcome
     except Exception as error:
@@ -182,48 +159,3 @@ def describe(error: BaseException) -> str:
     """``ValueError: the last line of its message``."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__
-
-
-def run(
-    proposer: Proposer,
-    evaluate: Evaluate,
-    payload: Any,
-    ledger: Ledger,
-    trials: int,
-    seed: int,
-    resources: Resources,
-    on_event: OnEvent,
-    records: Iterable[TrialRecord] = (),
-) -> None:
-    """Runs trials until there are ``trials``, as many at a time as ``resources`` allow.
-
-    Starts Ray, or uses the one that runs (and leaves it running). A worker process that dies is replaced and its trial
-    begins again, twice at most; then it is ``failed``. On Ctrl-C the workers are stopped and KeyboardInterrupt raised;
-    trials without an outcome stay in the ledger as started, and ``records`` brings them back (see ``Recorder``).
-    """
-    recorder = Recorder(proposer, ledger, trials, seed, on_event, records)
-    if recorder.remaining:
-        from studies import raytune
-
-        raytune.schedule(recorder, evaluate, payload, resources)
-
-
-def run_inline(
-    proposer: Proposer,
-    evaluate: Evaluate,
-    payload: Any,
-    ledger: Ledger,
-    trials: int,
-    seed: int,
-    on_event: OnEvent,
-    records: Iterable[TrialRecord] = (),
-) -> None:
-    """``run`` in this process, one trial after another, with the same records."""
-    recorder = Recorder(proposer, ledger, trials, seed, on_event, records)
-    while task := recorder.next():
-        number = task.number
-
-        def report_epoch(metrics: dict[str, Any], number: int = number) -> None:
-            recorder.epoch(number, metrics)
-
-        recorder.finish(number, attempt(evaluate, task.arch, task.seed, payload, report_epoch))

@@ -1,8 +1,10 @@
 """The ledger: everything a run knows, as one append-only file of JSON lines with one writer.
 
-``trials.jsonl`` in the run folder holds one event a line: ``started``, ``epoch``, ``finished``. An event is on disk
-(fsync) before anyone acts on it. Reading folds the events into one ``TrialRecord`` a trial; a torn last line, which a
-power loss can leave, is dropped by the reader and cut off by the next writer.
+``trials.jsonl`` in the run folder holds one event a line: ``started``, ``measured``, ``epoch``, ``finished``. Each is
+handed to the system before anyone acts on it, so that no end of the process loses any; ``finished``, and all before it,
+is on disk (fsync) as well. What a power loss takes of the others is done again. Reading folds the events into one
+``TrialRecord`` a trial; a torn end, which a power loss or a full disk can leave, is dropped by the reader and cut off
+by the next writer.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from search_spaces import Arch, UserError
+from studies import rewards
 
 LEDGER = "trials.jsonl"
 SCHEMA = 1
@@ -72,7 +75,10 @@ class Outcome:
         return self.latency.p50_ms if self.latency else None
 
     def metric(self, name: str) -> float | None:
-        """The figure that an objective or a constraint names (studies.objectives); None where it is unknown."""
+        """The figure that an objective or a constraint names (studies.objectives), rewards included; None where it, or
+        an ingredient of it, is unknown."""
+        if rewards.name(name):
+            return rewards.value(name, self.metric)
         value: float | None = getattr(self, name)
         return value
 
@@ -91,6 +97,7 @@ class Outcome:
 class TrialRecord:
     """One trial as the ledger knows it. ``outcome`` is None while it runs (or when the run ended under it).
 
+    measured: what was known before it trained.
     epochs: one dict an epoch, for example ``{"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "top1": 31.2}``.
     """
 
@@ -98,6 +105,7 @@ class TrialRecord:
     arch: Arch
     seed: int
     started: float
+    measured: Outcome | None = None
     epochs: tuple[dict[str, Any], ...] = ()
     finished: float | None = None
     outcome: Outcome | None = None
@@ -124,8 +132,12 @@ class Ledger:
         except Timeout:
             raise UserError(f"{self.path.parent}: another process is writing to this run folder") from None
         whole = sum(len(line) for line in _whole_lines(self.path))
-        self._file = open(self.path, "ab")
-        self._file.truncate(whole)
+        try:
+            self._file = open(self.path, "ab", buffering=0)
+            self._file.truncate(whole)
+        except OSError as error:
+            self._lock.release()
+            raise UserError(f"{self.path}: cannot be written ({error.strerror})") from None
         return self
 
     def __exit__(
@@ -137,17 +149,28 @@ class Ledger:
     def started(self, trial: int, arch: Arch, seed: int) -> None:
         self._append({"event": "started", "trial": trial, "seed": seed, "arch": arch.to_dict()})
 
+    def measured(self, trial: int, known: Outcome) -> None:
+        self._append({"event": "measured", "trial": trial, "outcome": known.to_dict()})
+
     def epoch(self, trial: int, metrics: dict[str, Any]) -> None:
         self._append({"event": "epoch", "trial": trial, "metrics": metrics})
 
     def finished(self, trial: int, outcome: Outcome) -> None:
-        self._append({"event": "finished", "trial": trial, "outcome": outcome.to_dict()})
+        self._append({"event": "finished", "trial": trial, "outcome": outcome.to_dict()}, sync=True)
 
-    def _append(self, event: dict[str, Any]) -> None:
-        line = json.dumps({"schema": SCHEMA} | event | {"time": time.time()}, allow_nan=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+    def _append(self, event: dict[str, Any], sync: bool = False) -> None:
+        """Raises UserError where the disk does not take it (full, over quota, gone)."""
+        text = json.dumps({"schema": SCHEMA} | event | {"time": time.time()}, allow_nan=False)
+        rest = memoryview(text.encode() + b"\n")
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            if sync:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: cannot be written ({error.strerror}); what it holds so far is whole"
+            ) from None
 
 
 def read(run_dir: str | Path) -> list[TrialRecord]:
@@ -167,6 +190,8 @@ def read(run_dir: str | Path) -> list[TrialRecord]:
         if event["event"] == "started":
             arch = Arch.from_dict(event["arch"])
             trials[number] = TrialRecord(number, arch, event["seed"], event["time"])
+        elif event["event"] == "measured":
+            trials[number] = replace(trials[number], measured=Outcome.from_dict(event["outcome"]))
         elif event["event"] == "epoch":
             trial = trials[number]
             trials[number] = replace(trial, epochs=(*trial.epochs, event["metrics"]))
@@ -177,10 +202,10 @@ def read(run_dir: str | Path) -> list[TrialRecord]:
 
 
 def _whole_lines(path: Path) -> list[bytes]:
-    """The file's lines that end in a newline; a line torn by a power loss can only be the last."""
+    """The file's lines up to its torn end: a power loss leaves a part of a line, or blocks of zeros."""
     if not path.is_file():
         return []
     lines = path.read_bytes().splitlines(keepends=True)
-    if lines and not lines[-1].endswith(b"\n"):
+    while lines and not (lines[-1].startswith(b"{") and lines[-1].endswith(b"}\n")):
         lines.pop()
     return lines

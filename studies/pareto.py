@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import moocore
 
 from studies.ledger import TrialRecord
-from studies.objectives import DIRECTIONS, check, values
+from studies.objectives import check, direction, values
 
 
 def front(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> list[TrialRecord]:
@@ -18,9 +18,31 @@ def front(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> list[Tria
     therefore stay together, all of them or none: which one is "the" answer would depend on the order of trials. Trials
     without a finite value for every objective take no part. A flagged latency does; what shows a front marks it.
     """
-    objectives = check(objectives)
-    # Everything is minimised from here on, so that one sign serves both dominance and order.
-    signs = [-1.0 if DIRECTIONS[name] == "maximize" else 1.0 for name in objectives]
+    return [trial for _, trial in _points(trials, check(objectives))]
+
+
+def select(trials: Sequence[TrialRecord], objectives: Sequence[str], most: int) -> list[TrialRecord]:
+    """At most so many of the front: without those that it misses least. One after another, the trial that adds least
+    hypervolume is left out (as in SMS-EMOA, Beume et al. 2007), seen from a point beyond the front's worst values by a
+    tenth of its range, with every objective scaled to that range; so the ends stay to the last but one."""
+    import numpy as np
+
+    points = _points(trials, check(objectives))
+    if not points:
+        return []
+    values = np.array([point for point, _ in points])
+    low, span = values.min(axis=0), np.ptp(values, axis=0)
+    scaled = (values - low) / np.where(span > 0, span, 1.0)
+    left = list(range(len(points)))
+    while len(left) > most:
+        added = moocore.hv_contributions(scaled[left], ref=[1.1] * scaled.shape[1])
+        left.pop(int(np.argmin(added)))
+    return [points[index][1] for index in left]
+
+
+def _points(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> list[tuple[list[float], TrialRecord]]:
+    """The front with what is minimised: the objectives, negated where more is better."""
+    signs = [-1.0 if direction(name) == "maximize" else 1.0 for name in objectives]
     points = []
     for trial in trials:
         found = values(trial, objectives)
@@ -30,5 +52,4 @@ def front(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> list[Tria
         return []
     kept = moocore.is_nondominated([point for point, _ in points], keep_weakly=True)
     best = [pair for pair, keep in zip(points, kept, strict=True) if keep]
-    best.sort(key=lambda pair: (pair[0][1:2], pair[0], pair[1].number))
-    return [trial for _, trial in best]
+    return sorted(best, key=lambda pair: (pair[0][1:2], pair[0], pair[1].number))

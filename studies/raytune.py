@@ -7,87 +7,105 @@ Ray decides nothing here and keeps nothing: what runs next comes from ``Recorder
 from __future__ import annotations
 
 import json
-import logging
-import os
-import signal
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-# Read by Ray when it is imported or started; a value that the user has set stays.
-_SETTINGS = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # hides the GPUs from a trial that asked for none
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard copies of what the ledger holds
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is handled here, see _interrupts
-    "TUNE_GLOBAL_CHECKPOINT_S": "inf",  # no snapshots of the experiment: resuming reads the ledger
-}
-for _name, _value in _SETTINGS.items():
-    os.environ.setdefault(_name, _value)
+from studies.cluster import connected  # isort: skip  (first: it sets what Ray reads when it is imported)
 
-import ray  # noqa: E402
-from ray import tune  # noqa: E402
-from ray.tune.experiment import Trial  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
+import ray
+from ray import tune
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
 
-from search_spaces import UserError  # noqa: E402
-from studies.engine import Evaluate, Recorder, Resources, attempt, describe  # noqa: E402
-from studies.ledger import Outcome  # noqa: E402
-
-RETRIES = 2
+from studies.engine import Evaluate, Resources, attempt, describe, saved
+from studies.interrupts import Interrupts, interrupts
+from studies.ledger import Outcome
+from studies.recorder import Recorder, checkpoint_of
 
 
 def schedule(recorder: Recorder, evaluate: Evaluate, payload: Any, resources: Resources) -> None:
     """Runs all that ``recorder`` has left. See ``engine.run``."""
-    with _ray(resources), _interrupts() as interrupted, tempfile.TemporaryDirectory(prefix="nas-ray-") as folder:
+    with interrupts() as signals, connected(resources), tempfile.TemporaryDirectory(prefix="nas-ray-") as folder:
         per_trial = {"cpu": resources.cpus_per_trial}
         if resources.gpus_per_trial:
             per_trial["gpu"] = resources.gpus_per_trial
-        watch = _Watch(recorder, interrupted)
+        link = _Link(recorder)
         try:
             tune.run(
-                _trainable(ray.put(evaluate), ray.put(payload)),
+                _trainable(ray.put(evaluate), ray.put(payload), recorder.checkpoints),
                 name="trials",
                 storage_path=folder,
                 resources_per_trial=per_trial,
                 search_alg=_Source(recorder),
-                num_samples=recorder.remaining,
+                num_samples=-1,  # until _Source says that it is over
                 max_concurrent_trials=resources.concurrency,
                 reuse_actors=True,
-                max_failures=RETRIES,
+                max_failures=resources.retries,
                 raise_on_failed_trial=False,
                 trial_name_creator=_name_of,
                 trial_dirname_creator=_name_of,
-                callbacks=[watch],
-                verbose=0,
+                scheduler=_Scheduler(link),
+                callbacks=[_Watch(link, signals)],
+                verbose=3 if resources.verbose else 0,
             )
         except tune.TuneError:
-            if watch.error is None:
+            if link.error is None:
                 raise
-            raise watch.error from None
+            raise link.error from None
+    if signals.received:
+        raise KeyboardInterrupt
 
 
-def _trainable(evaluate_ref: ray.ObjectRef, payload_ref: ray.ObjectRef) -> Callable[[dict[str, Any]], None]:
+class _RaySession:
+    """What an evaluation in a worker tells the driver, as a report of Tune. Where the driver's answer is to stop, Tune
+    raises SystemExit in the next report or ends the worker."""
+
+    def __init__(self, checkpoint: Path | None) -> None:
+        self.checkpoint = checkpoint
+
+    def measured(self, known: Outcome) -> None:
+        tune.report({"measured": json.dumps(known.to_dict())})
+
+    def epoch(self, metrics: dict[str, Any]) -> None:
+        tune.report({"epoch": json.dumps(metrics), "saved": saved(self.checkpoint)})
+
+
+def _trainable(
+    evaluate_ref: ray.ObjectRef, payload_ref: ray.ObjectRef, checkpoints: Path | None
+) -> Callable[[dict[str, Any]], None]:
     """What a worker runs for each trial. Evaluation and payload come from the object store, where arrays are shared."""
 
     def trial(config: dict[str, Any]) -> None:
-        def report_epoch(metrics: dict[str, Any]) -> None:
-            tune.report({"epoch": json.dumps(metrics)})
-
+        session = _RaySession(checkpoint_of(checkpoints, config["number"]))
         try:
             evaluate, payload = ray.get([evaluate_ref, payload_ref])
         except Exception as error:  # a module that this worker cannot import
             outcome = Outcome("failed", error=describe(error))
         else:
-            outcome = attempt(evaluate, config["arch"], config["seed"], payload, report_epoch)
+            outcome = attempt(evaluate, config["arch"], config["seed"], payload, session)
         tune.report({"outcome": json.dumps(outcome.to_dict()), "done": True})
 
     return trial
+
+
+class _Link:
+    """Calls the recorder from within Tune. ``error``: what it raised, which Tune would turn into text."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.error: Exception | None = None
+
+    def call(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return step(*arguments)
+        except Exception as error:
+            self.error = error
+            raise
 
 
 class _Source(Searcher):
@@ -97,10 +115,11 @@ class _Source(Searcher):
         super().__init__()
         self._recorder = recorder
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """None makes Tune ask again soon. It stops asking after ``num_samples`` trials."""
-        task = self._recorder.next()
-        return {"number": task.number, "arch": task.arch, "seed": task.seed} if task else None
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """None makes Tune ask again soon."""
+        if task := self._recorder.next():
+            return {"number": task.number, "arch": task.arch, "seed": task.seed}
+        return Searcher.FINISHED if self._recorder.over else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing: ``_Watch`` tells the recorder, and Tune hides exceptions that are raised here."""
@@ -109,86 +128,85 @@ class _Source(Searcher):
         """Nothing: the ledger is what a run resumes from."""
 
 
-class _Watch(tune.Callback):
-    """Where Tune's reports go to: the recorder. ``error``: what the recorder raised, which Tune turns into text."""
+class _Scheduler(FIFOScheduler):
+    """Tells the recorder of every epoch and ends the trials that it does not let go on: those that ``Asha`` stops, and
+    those that pause because the run ends. Ray's own ASHA compares one metric; ours several (``studies.asha``)."""
 
-    def __init__(self, recorder: Recorder, interrupted: threading.Event) -> None:
-        self._recorder = recorder
-        self._interrupted = interrupted
-        self.error: Exception | None = None
+    def __init__(self, link: _Link) -> None:
+        super().__init__()
+        self._link = link
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        if "epoch" not in result:
+            return TrialScheduler.CONTINUE
+        metrics, kept = json.loads(result["epoch"]), result["saved"]
+        goes_on = self._link.call(self._link.recorder.epoch, trial.config["number"], metrics, kept)
+        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+
+
+class _Watch(tune.Callback):
+    """Tells the recorder of all else that becomes of a trial, and of signals."""
+
+    def __init__(self, link: _Link, signals: Interrupts) -> None:
+        self._link, self._signals = link, signals
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        if self._interrupted.is_set():
-            raise KeyboardInterrupt
+        if self._signals.received:
+            self._link.call(self._link.recorder.drain, f"{self._signals.received} received")
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        number = trial.config["number"]
-        if "epoch" in result:
-            self._record(self._recorder.epoch, number, json.loads(result["epoch"]))
+        recorder, number = self._link.recorder, trial.config["number"]
+        if "measured" in result:
+            self._link.call(recorder.measured, number, Outcome.from_dict(json.loads(result["measured"])))
         elif "outcome" in result:
-            self._record(self._recorder.finish, number, Outcome.from_dict(json.loads(result["outcome"])))
+            self._link.call(recorder.finish, number, Outcome.from_dict(json.loads(result["outcome"])))
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._record(self._recorder.lost, trial.config["number"])
+        self._link.call(self._link.recorder.lost, trial.config["number"], _reason(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._record(self._recorder.finish, trial.config["number"], Outcome("failed", error="worker died"))
+        reason, times = _reason(trial), trial.run_metadata.num_failures
+        if times > 1:
+            reason = f"worker lost {times} times; last: {reason}"
+        self._link.call(self._link.recorder.finish, trial.config["number"], Outcome("failed", error=reason))
 
-    def _record(self, step: Callable[..., None], *arguments: Any) -> None:
-        try:
-            step(*arguments)
-        except Exception as error:
-            self.error = error
-            raise
+
+OUT_OF_MEMORY = "worker killed: the machine ran out of memory (Ray's memory monitor)"
+DIED = "worker process died: killed by a signal or by the system for want of memory, or crashed"
+UNREACHABLE = "worker or its machine no longer answers"
+MACHINE_DIED = "the worker's machine left the cluster or died"
+
+
+def _reason(trial: Trial) -> str:
+    """Why the trial's worker is gone. Ray's own text, of many lines, says no more."""
+    try:
+        error = ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    except OSError:  # trial.get_pickled_error() looks where the file comes later
+        return DIED
+    if not isinstance(error, RayActorError):
+        return describe(error)
+    text = str(error)
+    if text == OUT_OF_MEMORY:
+        return text
+    if "node has died" in text or "node was terminated" in text:
+        return MACHINE_DIED
+    return UNREACHABLE if "unavailable" in text else DIED
+
+
+_task_failed = RayActorManager._actor_task_failed
+
+
+def _task_failed_or_killed(manager: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
+    """Tune ends with an internal error where Ray's memory monitor kills a worker, instead of trying the trial again."""
+    if isinstance(exception, OutOfMemoryError):
+        exception = RayActorError(error_msg=OUT_OF_MEMORY)
+    _task_failed(manager, tracked_actor_task, exception)
+
+
+RayActorManager._actor_task_failed = _task_failed_or_killed
 
 
 def _name_of(trial: Trial) -> str:
     return f"trial_{trial.config['number']:06d}"
-
-
-@contextmanager
-def _ray(resources: Resources) -> Iterator[None]:
-    """A quiet Ray with these resources, shut down afterwards; one that runs already is used and left running."""
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    started = not ray.is_initialized()
-    if started:
-        ray.init(
-            address="local",  # a cluster that RAY_ADDRESS names is not ours to use
-            num_cpus=resources.cpus,
-            num_gpus=resources.gpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
-    try:
-        present = ray.cluster_resources()
-        for kind, each in (("CPU", resources.cpus_per_trial), ("GPU", resources.gpus_per_trial)):
-            if each > present.get(kind, 0):
-                raise UserError(f"{kind.lower()}s_per_trial: {each:g} is more than Ray has ({present.get(kind, 0):g})")
-        yield
-    finally:
-        if started:
-            ray.shutdown()
-
-
-@contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """Set by Ctrl-C, so that Tune's loop ends between two steps and no event is half recorded; a second Ctrl-C raises
-    at once. Outside the main thread, where Python allows no handlers, never set."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-
-    def handle(number: int, frame: Any) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
-
-    previous = signal.signal(signal.SIGINT, handle)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,32 +15,42 @@ from search_spaces import UserError
 from studies.ledger import LEDGER, TrialRecord
 
 SPEC, SPACE, LOG, ARCHS = "spec.yaml", "space.yaml", "log.txt", "archs"
+CHECKPOINTS, WARM_START, CONFIRM = "checkpoints", "warm_start", "confirm"
 
 
 def check_free(path: Path) -> None:
-    """Raises UserError where ``path`` already holds a run or is a file."""
-    if (path / LEDGER).exists() or (path / SPEC).exists():
+    """Raises UserError where ``path`` already holds a run or is a file. One that was killed before its spec was written
+    had not begun."""
+    if (path / SPEC).exists() or ((path / LEDGER).exists() and (path / LEDGER).stat().st_size):
         raise UserError(f"--out: {path} already holds a run; name another folder")
     if path.exists() and not path.is_dir():
         raise UserError(f"--out: {path} is a file; name another folder")
 
 
 def create(path: Path) -> Path:
-    """Makes the folder (and its parents) with an empty ledger in it and returns its absolute path.
+    """Makes the folder (and its parents) and returns its absolute path. Whoever then holds the ledger's lock and finds
+    the folder still free (``check_free``) may begin a run in it.
 
     Raises UserError where it already holds a run, or cannot be made or written to.
     """
     path = path.expanduser().absolute()
     check_free(path)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        open(path / LEDGER, "x").close()
-        (path / ARCHS).mkdir(exist_ok=True)
-    except FileExistsError:  # another run began at the same moment
-        raise UserError(f"--out: {path} already holds a run; name another folder") from None
+        (path / ARCHS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out: {path} cannot be made ({error.strerror})") from None
     return path
+
+
+def make_checkpoints(run_dir: Path) -> Path:
+    """The folder of the states that running trials save; every process that sees it can take one up."""
+    path = run_dir / CHECKPOINTS
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def remove_checkpoints(run_dir: Path) -> None:
+    shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

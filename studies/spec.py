@@ -5,6 +5,8 @@ A spec file and a run folder's ``spec.yaml`` are the same nested mapping; ``--se
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal
@@ -15,12 +17,11 @@ from annotated_types import Ge, Gt, Le, Lt
 from search_spaces import UserError, constraint
 from studies import objectives
 
-CONSTRAINED = ("params", "macs", "activations", "latency_ms")
-
 Positive = Annotated[float, Gt(0), Lt(float("inf"))]
 NotNegative = Annotated[float, Ge(0), Lt(float("inf"))]
 Count = Annotated[int, Ge(1)]
 Share = Annotated[float, Ge(0), Lt(1)]
+_DURATION = re.compile(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?")
 
 
 @dataclass(frozen=True)
@@ -81,28 +82,64 @@ class LatencySpec:
 
 @dataclass(frozen=True)
 class SearchSpec:
-    """constraints: METRIC<=NUMBER or >=; a network that breaks one is rejected before it is trained.
+    """trials: None: 64, or without limit where there is a budget. budget: wall time of one command, a text such as
+    ``2h``, ``90m``, ``1h30m`` or seconds as a number, without confirmation; no trial is started that would not end in
+    it, and one that runs when it ends pauses once its state is saved.
 
-    population: of nsga2; lag: see ``studies.samplers.Proposer``. None: derived from trials and from the trials at a
-    time, and recorded, since they decide what is proposed.
+    objectives: metrics or rewards (``studies.objectives``, ``studies.rewards``). constraints: METRIC<=NUMBER or >=; a
+    network that breaks one is rejected as soon as the metric is known, before training where that can be.
+    repeats: trials of each network, each with another seed.
+    early_stop: ``asha`` stops the worse networks at epochs grace_epochs, grace_epochs * reduction, ...; of those that
+    reach one of these, one in ``reduction`` goes on.
+    warm_start: run folder whose trials the sampler learns from before its first proposal.
+    population: of nsga2 and evolution; lag: see ``studies.proposer.Proposer``. None: derived from trials and from the
+    trials at a time, and recorded, since they decide what is proposed.
     """
 
-    sampler: Literal["random", "nsga2"] = "nsga2"
-    trials: Count = 64
+    sampler: Literal["random", "evolution", "tpe", "nsga2", "predictor"] = "predictor"
+    trials: Count | None = None
+    budget: str | float | None = None
     objectives: tuple[str, ...] = ("top1", "latency_ms")
     constraints: tuple[str, ...] = ()
+    repeats: Count = 1
+    early_stop: Literal["none", "asha"] = "none"
+    grace_epochs: Count = 1
+    reduction: Annotated[int, Ge(2)] = 3
+    warm_start: str | None = None
     population: Annotated[int, Ge(2)] | None = None
     lag: Annotated[int, Ge(0)] | None = None
+
+    @property
+    def budget_s(self) -> float | None:
+        return None if self.budget is None else seconds(self.budget)
+
+
+@dataclass(frozen=True)
+class ConfirmSpec:
+    """After the search, ``networks`` of its best are trained again, each with ``seeds`` seeds, for ``epochs`` epochs.
+
+    networks: 0: none. epochs: None: four times those of the search.
+    """
+
+    networks: Annotated[int, Ge(0)] = 0
+    epochs: Count | None = None
+    seeds: Count = 3
 
 
 @dataclass(frozen=True)
 class ResourceSpec:
-    """gpus, cpus: how many to use; None: all that are visible. On a GPU, trials may share one (a fraction)."""
+    """gpus, cpus: how many to use; None: all that are visible. On a GPU, trials may share one (a fraction).
+
+    address: of a running Ray cluster (``auto``: the one on this machine); None: Ray is started for the run.
+    retries: how often a trial begins again whose worker process died.
+    """
 
     gpus: Annotated[int, Ge(0)] | None = None
     gpus_per_trial: Annotated[float, Gt(0), Le(64)] = 1.0
     cpus: Count | None = None
     cpus_per_trial: Count = 1
+    address: str | None = None
+    retries: Annotated[int, Ge(0)] = 2
 
 
 @dataclass(frozen=True)
@@ -112,6 +149,7 @@ class Spec:
     train: TrainSpec = field(default_factory=TrainSpec)
     latency: LatencySpec = field(default_factory=LatencySpec)
     search: SearchSpec = field(default_factory=SearchSpec)
+    confirm: ConfirmSpec = field(default_factory=ConfirmSpec)
     resources: ResourceSpec = field(default_factory=ResourceSpec)
     seed: Annotated[int, Ge(0), Lt(2**32)] = 0
 
@@ -120,11 +158,17 @@ class Spec:
 
     @property
     def constraints(self) -> list[constraint.Constraint]:
-        return [constraint.parse(text, CONSTRAINED) for text in self.search.constraints]
+        return [constraint.parse(text, objectives.METRICS) for text in self.search.constraints]
+
+    @property
+    def uses_latency(self) -> bool:
+        """Whether measured latency decides anything."""
+        named = (*self.search.objectives, *(limit.metric for limit in self.constraints))
+        return any(name.startswith(("latency_ms", "mnasnet")) for name in named)
 
 
 # What a run folder's spec.yaml says beside the spec; ignored where it is read as one.
-RECORDED = ("command", "created", "space_size", "environment")
+RECORDED = ("command", "created", "resumed", "space_size", "environment")
 
 
 def parse(data: Mapping[str, Any]) -> Spec:
@@ -140,14 +184,31 @@ def parse(data: Mapping[str, Any]) -> Spec:
         spec = TypeAdapter(Spec).validate_python(data, strict=False)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("int", "float"))
+        where = ".".join(str(part) for part in first["loc"] if part not in ("int", "float", "str"))
         reason = first["msg"].lower().replace("valid tuple", "list")
         raise UserError(f"{where}: {first['input']!r} is wrong: {reason}") from None
     objectives.check(spec.search.objectives)
-    _ = spec.constraints
+    _ = spec.constraints, spec.search.budget_s
     if (share := spec.resources.gpus_per_trial) > 1 and share % 1:
         raise UserError(f"resources.gpus_per_trial: {share} is neither a whole number nor at most 1")
     return spec
+
+
+def seconds(duration: str | float) -> float:
+    """``1h30m``, ``90m``, ``45s``, ``1.5h``, or a number of seconds, as seconds. Raises UserError."""
+    text = str(duration).strip()
+    parts = _DURATION.fullmatch(text)
+    try:
+        if parts and text:
+            hours, minutes, rest = (float(part or 0) for part in parts.groups())
+            total = 3600 * hours + 60 * minutes + rest
+        else:
+            total = float(text)
+    except ValueError:
+        total = 0.0
+    if not 0 < total < math.inf:
+        raise UserError(f"search.budget: {duration!r} is not a time > 0, such as 2h, 90m, 1h30m, 45s or seconds")
+    return total
 
 
 def override(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

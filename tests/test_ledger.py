@@ -2,11 +2,12 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from search_spaces import UserError, load
-from studies import ledger, runfolder
+from studies import runfolder
 from studies.ledger import LEDGER, Latency, Ledger, Outcome, TrialRecord, read
 
 ARCH = load("efficientnet_b0")
@@ -49,6 +50,69 @@ def test_damage_is_named(tmp_path, line, message):
         read(tmp_path)
 
 
+def test_cut_at_every_byte_loses_the_last_record_and_no_other(tmp_path):
+    with Ledger(filled(tmp_path)) as writer:
+        writer.finished(1, Outcome("ok", top1=51.0))
+    whole = (tmp_path / LEDGER).read_bytes()
+    start = whole[:-1].rindex(b"\n") + 1
+    assert [trial.status for trial in read(tmp_path)] == ["ok", "ok"]
+    for end in range(start, len(whole)):
+        (tmp_path / LEDGER).write_bytes(whole[:end])
+        assert [trial.status for trial in read(tmp_path)] == ["ok", "running"]
+        with Ledger(tmp_path):
+            assert (tmp_path / LEDGER).read_bytes() == whole[:start]
+
+
+def test_what_was_measured_before_training_is_read_back(tmp_path):
+    with Ledger(tmp_path) as writer:
+        writer.started(0, ARCH, 7)
+        writer.measured(0, Outcome("stopped", macs=5))
+    (trial,) = read(tmp_path)
+    assert (trial.status, trial.measured) == ("running", Outcome("stopped", macs=5))
+
+
+def test_second_start_forgets_the_first_attempt(tmp_path):
+    with Ledger(tmp_path) as writer:
+        for top1 in (50.0, 60.0):
+            writer.started(0, ARCH, 7)
+            writer.epoch(0, {"epoch": 1, "top1": top1})
+    assert read(tmp_path)[0].epochs == ({"epoch": 1, "top1": 60.0},)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_full_disk_is_one_line_and_leaves_whole_records(tmp_path):
+    with Ledger(filled(tmp_path)) as writer, open("/dev/full", "wb", buffering=0) as full:
+        file, writer._file = writer._file, full
+        with pytest.raises(UserError, match=r"trials\.jsonl: cannot be written \(No space left on device\)"):
+            writer.finished(1, Outcome("ok"))
+        file.close()
+    assert [trial.status for trial in read(tmp_path)] == ["ok", "running"]
+
+
+def test_record_that_fits_in_part_is_cut_off_by_the_next_writer(tmp_path, monkeypatch):
+    """A disk takes what fits and then nothing more."""
+    with Ledger(filled(tmp_path)) as writer:
+        whole = (tmp_path / LEDGER).read_bytes()
+        file = writer._file
+        taken = []
+
+        class Nearly:
+            def write(self, rest):
+                if taken:
+                    raise OSError(28, "No space left on device")
+                taken.append(file.write(rest[:10]))
+                return 10
+
+        monkeypatch.setattr(writer, "_file", Nearly())
+        with pytest.raises(UserError, match="No space left"):
+            writer.finished(1, Outcome("ok"))
+        monkeypatch.setattr(writer, "_file", file)
+    assert len((tmp_path / LEDGER).read_bytes()) == len(whole) + 10
+    with Ledger(tmp_path) as writer:
+        writer.finished(1, Outcome("ok"))
+    assert [trial.status for trial in read(tmp_path)] == ["ok", "ok"]
+
+
 def test_second_writer_is_refused(tmp_path):
     with Ledger(tmp_path), pytest.raises(UserError, match="another process"), Ledger(tmp_path):
         pass
@@ -60,16 +124,29 @@ def test_numbers_that_json_has_not_are_refused(tmp_path):
 
 
 def test_folder_is_claimed_by_one_of_many(tmp_path):
-    def claim(_):
+    def claim(number):
         try:
-            return str(runfolder.create(tmp_path / "run"))
+            run_dir = runfolder.create(tmp_path / "run")
+            with Ledger(run_dir):
+                runfolder.check_free(run_dir)
+                runfolder.write_text(run_dir / runfolder.SPEC, str(number))
+                return number
         except UserError as error:
             return str(error)
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(claim, range(8)))
-    assert sum("already holds a run" in answer for answer in answers) == 7
-    assert str(tmp_path / "run") in answers
+    assert sum("already holds a run" in str(a) or "another process" in str(a) for a in answers) == 7
+    assert answers[int((tmp_path / "run" / runfolder.SPEC).read_text())] in range(8)
+
+
+def test_folder_of_a_run_that_was_killed_before_it_began_is_free(tmp_path):
+    with Ledger(runfolder.create(tmp_path / "run")):
+        pass
+    assert runfolder.create(tmp_path / "run") == tmp_path / "run"
+    filled(tmp_path / "run")
+    with pytest.raises(UserError, match="already holds a run"):
+        runfolder.create(tmp_path / "run")
 
 
 def test_folder_that_is_a_file_or_cannot_be_made_is_named(tmp_path):
@@ -86,4 +163,3 @@ def test_network_of_the_front_is_read_back(tmp_path):
     path = run_dir / "archs" / f"{ARCH.id}.json"
     assert load(path) == ARCH
     assert json.loads(path.read_text())["top1"] == 50.0
-    assert ledger.read(run_dir) == []

@@ -1,12 +1,14 @@
 """The front against one worked by hand and against the definition, checked pair by pair."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_spaces import Arch, Stage, UserError
 from studies.ledger import Latency, Outcome, TrialRecord
-from studies.objectives import DIRECTIONS
+from studies.objectives import direction
 from studies.pareto import front
 
 ARCH = Arch((Stage("mbconv", 3, 1, 4, 16, 1),), stem_channels=8, head_channels=0, resolution=32)
@@ -57,8 +59,18 @@ def test_only_finished_trials_with_every_value_take_part():
 
 
 def test_unknown_objective_names_the_known_ones():
-    with pytest.raises(UserError, match="'speed' is not one of top1, latency_ms"):
+    with pytest.raises(UserError, match="'speed' is not one of top1, val_loss, latency_ms"):
         front([], ["top1", "speed"])
+
+
+def test_a_reward_is_maximised_and_a_loss_minimised():
+    trials = [trial(0, 80.0, 10.0), trial(1, 82.0, 100.0), trial(2, 85.0, 12.0)]  # 80.0, 69.8, 83.9
+    assert numbers(trials, "mnasnet") == numbers(trials, "mnasnet:75") == [2]
+    assert numbers(trials, "mnasnet", "latency_ms") == [0, 2]
+    assert numbers(trials, "v2") == []  # the step time is unknown
+    losses = [replace(one, outcome=replace(one.outcome, val_loss=(2, 1, 3)[one.number])) for one in trials]
+    assert numbers(losses, "val_loss") == [1]
+    assert numbers(losses, "val_loss", "latency_ms") == [0, 1]
 
 
 @settings(deadline=None, max_examples=60)
@@ -70,7 +82,7 @@ def test_front_is_what_the_definition_says(rows, objectives):
     trials = [trial(number, *row) for number, row in enumerate(rows)]
 
     def gains(one):  # larger is better
-        return [one.metric(name) * (1 if DIRECTIONS[name] == "maximize" else -1) for name in objectives]
+        return [one.metric(name) * (1 if direction(name) == "maximize" else -1) for name in objectives]
 
     def dominates(one, other):
         pairs = list(zip(gains(one), gains(other), strict=True))

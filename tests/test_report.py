@@ -8,6 +8,7 @@ from rich.console import Console
 from reports import pareto, summary
 from reports.table import COLUMNS, trials_frame
 from reports.terminal import front_table, summary_line
+from reports.units import figure, quantity
 from search_spaces import Arch, Stage
 from search_spaces.constraint import Constraint
 from studies import ledger
@@ -79,6 +80,14 @@ def test_frame_has_a_row_for_every_trial(tmp_path):
     assert trials_frame([], GOALS).empty
 
 
+def test_frame_holds_what_training_measured(tmp_path):
+    outcomes = [ok(80.0, 1.0, 10, val_loss=0.5, step_time_s=0.02, peak_memory_mb=210.5), ok(80.0, 1.0, 10)]
+    frame = trials_frame(run(tmp_path, outcomes), ["v2"])
+    assert frame.loc[0, ["val_loss", "step_time_s", "peak_memory_mb"]].to_list() == [0.5, 0.02, 210.5]
+    assert frame.loc[1, ["val_loss", "step_time_s", "peak_memory_mb"]].isna().all()
+    assert list(frame.on_front) == [True, False]
+
+
 def printed(renderable, width=80):
     console = Console(width=width)
     with console.capture() as capture:
@@ -96,6 +105,36 @@ def test_front_table_marks_flagged_latencies(tmp_path):
     assert "* this latency failed a check" in text
     assert "ir_r2_k3_s2_e4_c16_se0.25" in text  # whole, in 80 columns
     assert "*" not in printed(front_table(trials[:3], GOALS))
+
+
+def heads(trials, goals, *limits):
+    """The metrics' headings of the front table, each in one line."""
+    columns = front_table(trials, goals, limits).columns[1:-1]
+    return [column.header.replace("\n", " ") for column in columns]
+
+
+def test_front_table_has_columns_for_what_is_asked(tmp_path):
+    trials = run(tmp_path)
+    usual = ["latency ms ± IQR", "MACs M", "params M"]
+    assert heads(trials, GOALS) == ["top-1 %", *usual]
+    assert heads(trials, ["macs", "val_loss"]) == ["top-1 %", "loss nats", *usual]
+    assert heads(trials, ["mnasnet:8"]) == ["top-1 %", "reward mnasnet:8", *usual]
+    assert heads(trials, ["v2"]) == ["top-1 %", "reward v2", *usual, "step ms"]
+    memory = Constraint("peak_memory_mb", "<=", 500.0)
+    assert heads(trials, GOALS, memory) == ["top-1 %", *usual, "memory MB"]
+
+
+def test_a_reward_that_rests_on_a_flagged_latency_is_marked(tmp_path):
+    (trial,) = run(tmp_path, [ok(80.0, 10.0, 10_000_000, flagged=True, step_time_s=1.0)])
+    assert (figure(trial, "mnasnet"), figure(trial, "v2")) == ("80.00*", "80.00")
+
+
+def test_figures_have_units():
+    assert quantity("step_time_s", 0.01234) == "12.34 ms"
+    assert quantity("peak_memory_mb", 512.34) == "512.3 MB"
+    assert quantity("val_loss", 1.2342) == "1.234 nats"
+    assert quantity("mnasnet:8", 81.234) == "81.23"
+    assert quantity("v2", None) == "-"
 
 
 def test_summary_line_counts_every_trial_and_groups_causes(tmp_path):
@@ -162,6 +201,12 @@ def test_hover_says_all_and_escapes_what_is_free_text(tmp_path):
     ]
 
 
+def test_hover_names_objectives_that_it_does_not_show_anyway(tmp_path):
+    (trial,) = run(tmp_path, [ok(80.0, 10.0, 10, step_time_s=0.0123, val_loss=1.5)])
+    lines = pareto.hover(trial, ["mnasnet", "top1", "val_loss", "step_time_s"]).split("<br>")
+    assert lines[4:7] == ["reward mnasnet 80.00", "validation loss 1.500 nats", "training step 12.30 ms"]
+
+
 def test_drawing_has_units_and_open_markers(tmp_path):
     data = pareto.panel(run(tmp_path), GOALS, "latency_ms", [Constraint("latency_ms", "<=", 8.0)])
     drawing = pareto.draw(data)
@@ -187,6 +232,12 @@ def test_headline_names_both_ends_of_the_front(tmp_path):
         "the fastest 80.00 % accuracy at 1.000 ms"
     )
     assert summary.headline(trials, ["top1"]) == "The best of 4 finished networks reaches 93.10 % accuracy"
+    assert summary.headline(trials, ["mnasnet:2"]) == (
+        "The best of 4 finished networks reaches a reward of 86.21 (mnasnet:2: 93.10 % accuracy at 6.000 ms (flagged))"
+    )
+    assert summary.headline(trials, ["macs", "params"]) == (
+        "1 of 4 finished networks is on the front; the best reaches 2.000 M MACs at 0.200 M parameters"
+    )
     assert summary.headline(trials[4:], GOALS) == "No network finished"
     assert summary.headline([], GOALS) == "No trial yet"
 

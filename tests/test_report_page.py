@@ -55,6 +55,29 @@ def test_page_shows_every_trial_and_is_self_contained(tmp_path):
     assert "stages.first.kernels" in tags.text
 
 
+@pytest.mark.parametrize(
+    ("goals", "constraints", "costs", "words"),
+    [
+        (["mnasnet:8"], [], 3, ["reward mnasnet:8", "The front is by mnasnet:8", "82.65"]),
+        (["v2"], ["peak_memory_mb<=500"], 5, ["reward v2", "training step, ms", "training memory, MB"]),
+        (["val_loss", "step_time_s"], ["top1>=75", "val_loss<=2"], 4, ["validation loss, nats", "0.500 nats"]),
+        (["activations", "macs"], ["step_time_s<=0.5"], 5, ["activations, M", "on the front"]),
+        (["peak_memory_mb"], [], 4, ["210.0 MB"]),
+    ],
+    ids=lambda value: "+".join(map(str, value)) if isinstance(value, list) else str(value),
+)
+def test_page_with_other_objectives(tmp_path, goals, constraints, costs, words):
+    trained = [
+        ok(80.0 + number, 8.0 - 2 * number, 10_000_000, val_loss=0.5, step_time_s=0.02, peak_memory_mb=210.0)
+        for number in range(2)
+    ]
+    text = page.render(run(tmp_path, trained), {"search": {"objectives": goals, "constraints": constraints}})
+    tags = Tags(text)
+    assert sum(tag == "figure" for tag, _ in tags.found) == costs
+    for word in words:
+        assert word in tags.text.replace("\u00a0", " ")
+
+
 def test_page_escapes_what_others_wrote(tmp_path):
     run(tmp_path)
     text = page.write(tmp_path).read_text(encoding="utf-8")

@@ -128,6 +128,10 @@ MISTAKES = {
     "objective": (lambda _: ["--objective", "speed"], ["speed", "latency_ms"]),
     "setting": (lambda _: ["--set", "train.lr=1"], ["train.lr", "learning_rate"]),
     "spec file": (lambda d: ["--spec", str(d / "none.yaml")], ["none.yaml", "cannot be read"]),
+    "budget": (lambda _: ["--budget", "soon"], ["search.budget", "soon", "1h30m"]),
+    "sampler": (lambda _: ["--sampler", "grid"], ["search.sampler", "grid", "nsga2"]),
+    "warm start": (lambda d: ["--warm-start", str(d), "--data", "digits"], ["holds no run"]),
+    "address": (lambda _: ["--address", "127.0.0.1:1"], ["no Ray cluster answers", "127.0.0.1:1"]),
     "tiny images": (lambda _: ["--resolution", "4"], ["data.resolution", "4"]),
 }
 

@@ -1,5 +1,6 @@
 """What a space holds, and the contracts of sample, suggest, mutate and contains."""
 
+import math
 import random
 from dataclasses import replace
 
@@ -167,3 +168,26 @@ def test_width_and_resolution():
         load_space("v2", width=0)
     with pytest.raises(UserError, match="resolution: -1 is not an integer"):
         load_space("v2", resolution=-1)
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_genes_are_all_there_is_to_a_network(name):
+    space = load_space(name)
+    arch = space.sample(random.Random(0))
+    assert list(space.genes(arch)) == list(space.parameters)
+    assert space.from_genes(space.genes(arch)) == arch
+    assert all(len(values) > 1 and space.genes(arch)[name] in values for name, values in space.parameters.items())
+    assert math.prod(map(len, space.parameters.values())) == space.size
+
+
+def test_all_networks_of_a_space(space_file):
+    content = {
+        "base": "mobilenet_v2",
+        "resolution": [96, 128],
+        "stages": {1: {"kernel": [3, 5]}, 2: {"layers": [1, 2]}},
+    }
+    space = load_space(space_file(content))
+    archs = list(space)
+    assert list(space.parameters) == ["s1.kernel", "s2.layers", "resolution"]
+    assert len(set(archs)) == len(archs) == space.size == 8
+    assert all(map(space.contains, archs))

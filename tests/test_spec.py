@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from search_spaces import UserError
-from studies.spec import Spec, override, parse, read_setting
+from studies.spec import Spec, override, parse, read_setting, seconds
 
 
 def test_defaults_make_a_spec():
@@ -13,8 +13,52 @@ def test_defaults_make_a_spec():
 
 def test_round_trip_through_yaml_with_what_a_run_records():
     spec = parse({"space": {"name": "v1"}, "search": {"constraints": ["params<=5e6"], "objectives": ["top1", "macs"]}})
-    recorded = {"command": "...", "environment": {"torch": "2"}, "created": "now", "space_size": 1}
+    recorded = {"command": "...", "resumed": ["then"], "environment": {"torch": "2"}, "created": "now", "space_size": 1}
     assert parse(yaml.safe_load(yaml.safe_dump(_plain(recorded | spec.to_dict())))) == spec
+
+
+def test_a_spec_recorded_before_a_field_came_takes_its_default():
+    old = {"search": {"sampler": "nsga2", "trials": 16, "population": 8, "lag": 2}, "resources": {"gpus": 0, "cpus": 2}}
+    spec = parse(old)
+    assert (spec.search.trials, spec.search.budget, spec.search.early_stop, spec.search.repeats) == (
+        16,
+        None,
+        "none",
+        1,
+    )
+    assert (spec.confirm.networks, spec.resources.address, spec.resources.retries) == (0, None, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2h", 7200),
+        ("90m", 5400),
+        ("1h30m", 5400),
+        ("45s", 45),
+        ("1h1m1s", 3661),
+        ("0.5h", 1800),
+        ("90", 90),
+        (1.5, 1.5),
+    ],
+)
+def test_a_budget_is_a_time(text, expected):
+    assert seconds(text) == expected
+    assert parse({"search": {"budget": text}}).search.budget_s == expected
+
+
+@pytest.mark.parametrize("text", ["", "h", "2 hours", "-1", "0", "0s", "1.2.3h", "30m1h", "nan", "inf", float("inf")])
+def test_a_budget_that_is_no_time(text):
+    with pytest.raises(UserError, match=r"^search.budget: .* is not a time > 0, such as 2h, 90m, 1h30m"):
+        parse({"search": {"budget": text}})
+
+
+def test_constraints_limit_any_metric_but_no_reward():
+    texts = ["top1>=80", "step_time_s<=0.5", "peak_memory_mb<=500", "latency_ms<=8", "val_loss<=1.5"]
+    spec = parse({"search": {"constraints": texts, "objectives": ["mnasnet:8"]}})
+    assert [str(limit) for limit in spec.constraints] == texts
+    with pytest.raises(UserError, match="unknown metric 'v2' in 'v2>=70', allowed are top1, val_loss, latency_ms"):
+        parse({"search": {"constraints": ["v2>=70"]}})
 
 
 def test_settings_override_section_fields_and_the_seed():
@@ -35,6 +79,11 @@ def test_override_leaves_its_input_alone():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
+        ({"search": {"sampler": "grid"}}, ["search.sampler", "grid", "evolution", "predictor"]),
+        ({"search": {"reduction": 1}}, ["search.reduction", "1", "greater than or equal to 2"]),
+        ({"search": {"budget": [1]}}, ["search.budget", "[1]"]),
+        ({"confirm": {"seeds": 0}}, ["confirm.seeds", "0"]),
+        ({"resources": {"retries": -1}}, ["resources.retries", "-1"]),
         ({"search": {"trials": 0}}, ["search.trials", "0", "greater than or equal to 1"]),
         ({"train": {"optimizer": "adam"}}, ["train.optimizer", "adam", "rmsprop"]),
         ({"train": {"epochs": "many"}}, ["train.epochs", "many", "integer"]),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nas import data
+from nas.checkpoint import Checkpoint
 from nas.data import ImageSet
 from nas.evaluate import count_fvcore, evaluate
 from nas.latency import measure
@@ -16,9 +17,11 @@ from nas.train import Diverged, train
 from search_spaces import Arch, Stage, cost
 from search_spaces.build import build_model
 from search_spaces.space_file import load_space
-from studies.engine import run_inline
+from studies import samplers
+from studies.engine import NoRun, run_inline
 from studies.ledger import Ledger, read
-from studies.samplers import Proposer
+from studies.proposer import Proposer
+from studies.recorder import Limits, Recorder
 from studies.spec import LatencySpec, TrainSpec, parse
 
 CPU = torch.device("cpu")
@@ -45,6 +48,19 @@ def space():
     return load_space("v2", width=0.25, resolution=16)
 
 
+class Listener(NoRun):
+    """Keeps what an evaluation tells."""
+
+    def __init__(self):
+        self.known, self.epochs = [], []
+
+    def measured(self, known):
+        self.known.append(known)
+
+    def epoch(self, metrics):
+        self.epochs.append(metrics)
+
+
 def stripes(n=256, side=16):
     """Two classes that a linear filter tells apart: horizontal and vertical stripes in noise."""
     rng = np.random.default_rng(0)
@@ -63,10 +79,10 @@ def test_every_optimizer_learns(optimizer):
     torch.manual_seed(0)
     model = build_model(SMALL, 2, zero_init_residual=True)
     seen = []
-    last = train(model, stripes(), spec, 0, CPU, seen.append)
+    history = train(model, stripes(), spec, 0, CPU, seen.append)
     assert [metrics["epoch"] for metrics in seen] == [1, 2, 3, 4, 5, 6]
-    assert last == seen[-1]
-    assert last["top1"] > 90
+    assert history == seen
+    assert seen[-1]["top1"] > 90
     assert seen[-1]["train_loss"] < seen[0]["train_loss"]
 
 
@@ -88,7 +104,7 @@ def test_loss_that_is_not_finite_names_the_step(space, digits):
 
 def test_diverged_trial_is_a_failed_record_with_its_costs(space, digits):
     spec = parse({"train": {"optimizer": "sgd", "learning_rate": 1e30, "epochs": 2}, "latency": LATENCY})
-    outcome = evaluate(space.base, 0, digits, lambda metrics: None, spec=spec)
+    outcome = evaluate(space.base, 0, digits, NoRun(), spec=spec)
     assert outcome.status == "failed"
     assert "diverged" in outcome.error
     assert "step" in outcome.error
@@ -97,12 +113,14 @@ def test_diverged_trial_is_a_failed_record_with_its_costs(space, digits):
 
 
 def test_ok_trial_is_complete(space, digits):
-    epochs = []
-    outcome = evaluate(space.base, 3, digits, epochs.append, spec=parse({"train": QUICK, "latency": LATENCY}))
+    heard = Listener()
+    outcome = evaluate(space.base, 3, digits, heard, spec=parse({"train": QUICK, "latency": LATENCY}))
     assert outcome.status == "ok"
     assert outcome.macs == outcome.macs_fvcore == cost.count(space.base, 10).macs
     assert outcome.params == sum(p.numel() for p in build_model(space.base, 10).parameters())
-    assert outcome.top1 == epochs[-1]["top1"]
+    assert outcome.top1 == heard.epochs[-1]["top1"]
+    assert [(known.macs, known.latency) for known in heard.known] == [(outcome.macs, outcome.latency)]
+    assert outcome.step_time_s > 0
     assert set(outcome.timings) == {"fvcore_s", "latency_s", "train_s"}
     assert outcome.latency.key["threads"] == 1
 
@@ -111,12 +129,12 @@ def test_ok_trial_is_complete(space, digits):
     ("limit", "built"), [("macs<=1e5", False), ("params<=1000", False), ("latency_ms<=1e-6", True)]
 )
 def test_constraints_reject_before_anything_dearer(space, digits, limit, built):
-    epochs = []
+    heard = Listener()
     spec = parse({"search": {"constraints": [limit]}, "latency": LATENCY})
-    outcome = evaluate(space.base, 0, digits, epochs.append, spec=spec)
+    outcome = evaluate(space.base, 0, digits, heard, spec=spec)
     assert outcome.status == "rejected"
     assert next(iter(outcome.violations.values())) > 0
-    assert epochs == []
+    assert (heard.known, heard.epochs) == ([], [])
     assert (outcome.latency is not None) == built
 
 
@@ -155,14 +173,47 @@ def test_equal_seeds_give_equal_searches(space, digits, tmp_path):
 
     def search(name, seed):
         (tmp_path / name).mkdir()
-        proposer = Proposer(space, "nsga2", ("top1", "macs"), seed, lag=0, population_size=2)
+        proposer = Proposer(space, samplers.make("nsga2", space, ("top1", "macs"), 2), seed)
         with Ledger(tmp_path / name) as ledger:
-            run_inline(proposer, functools.partial(evaluate, spec=spec), digits, ledger, 4, seed, lambda event: None)
+            recorder = Recorder(proposer, ledger, Limits(trials=4), lambda event: None)
+            run_inline(recorder, functools.partial(evaluate, spec=spec), digits)
         return [(trial.arch.id, trial.outcome.top1, trial.outcome.val_loss) for trial in read(tmp_path / name)]
 
     first, again, other = search("first", 1), search("again", 1), search("other", 2)
     assert first == again
     assert [trial[0] for trial in first] != [trial[0] for trial in other]
+
+
+class Broken(BaseException):
+    """As a kill: nothing of the training catches it."""
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize("after", [1, 3])
+def test_training_that_was_broken_off_ends_as_the_one_that_was_not(tmp_path, optimizer, after):
+    spec = TrainSpec(epochs=4, batch_size=16, optimizer=optimizer, dropout=0.2, drop_path=0.2, augment=True)
+
+    def start(on_epoch, path):
+        torch.manual_seed(7)
+        model = build_model(SMALL, 2, spec.dropout, spec.drop_path)
+        history = train(model, stripes(), spec, 7, CPU, on_epoch, checkpoint=Checkpoint(path, every_s=0))
+        for metrics in history:
+            assert metrics.pop("time_s") > 0
+            assert metrics.pop("step_time_s") > 0
+        return history, model.state_dict()
+
+    def break_off(metrics):
+        if metrics["epoch"] == after:
+            raise Broken
+
+    whole, weights = start(lambda metrics: None, None)
+    with pytest.raises(Broken):
+        start(break_off, tmp_path / "0.pt")
+    told = []
+    again, weights_again = start(lambda metrics: told.append(metrics["epoch"]), tmp_path / "0.pt")
+    assert again == whole
+    assert told == [1, 2, 3, 4]
+    assert all(torch.equal(weights[name], weights_again[name]) for name in weights)
 
 
 def test_images_are_resized_to_the_networks_resolution(digits):
@@ -193,7 +244,7 @@ def test_no_memory_is_a_failed_record_that_keeps_what_is_known(space, digits, mo
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
     monkeypatch.setattr("nas.evaluate.train", starve)
-    outcome = evaluate(space.base, 0, digits, lambda metrics: None, spec=parse({"latency": LATENCY}))
+    outcome = evaluate(space.base, 0, digits, NoRun(), spec=parse({"latency": LATENCY}))
     assert outcome.status == "failed"
     assert outcome.error.startswith("out of memory: CUDA")
     assert outcome.latency is not None
@@ -203,4 +254,4 @@ def test_run_on_gpus_never_falls_back_to_cpu(space, digits):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(RuntimeError, match="sees no GPU"):
-        evaluate(space.base, 0, digits, lambda metrics: None, spec=parse({"resources": {"gpus": 1}}))
+        evaluate(space.base, 0, digits, NoRun(), spec=parse({"resources": {"gpus": 1}}))

@@ -1,0 +1,109 @@
+"""A plan: a spec with everything resolved that decides a run, checked against this machine (or its cluster)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nas import data, environment
+from search_spaces import UserError
+from search_spaces.feasible import check_feasible
+from search_spaces.space import SearchSpace
+from search_spaces.space_file import load_space
+from studies import proposer, samplers
+from studies.engine import Resources
+from studies.spec import ResourceSpec, Spec
+
+TRIALS = 64  # where neither trials nor a budget are given
+
+
+@dataclass(frozen=True)
+class Plan:
+    spec: Spec
+    space: SearchSpace
+    outline: data.Outline
+    resources: Resources
+
+    @property
+    def resolution(self) -> int:
+        """Side of the images as they are read, in pixels; networks for smaller ones get them resized."""
+        return max(self.space.resolutions)
+
+    @property
+    def together(self) -> str:
+        """How many trials run at a time on what."""
+        lag, spec = self.spec.search.lag or 0, self.spec.resources
+        devices = f"{spec.gpus} GPU(s)" if spec.gpus else f"{spec.cpus} CPU core(s)"
+        held = f"; search.lag={lag} allows no more" if lag + 1 < self.resources.concurrency else ""
+        where = f" of the cluster at {spec.address}" if spec.address else ""
+        return f"{min(self.resources.concurrency, lag + 1)} at a time on {devices}{where}{held}"
+
+    @property
+    def amount(self) -> str:
+        """``64 trials``, ``2h``, or both."""
+        search = self.spec.search
+        limits = [f"{search.trials} trials"] * (search.trials is not None)
+        return " or ".join([*limits, f"{search.budget}"] if search.budget is not None else limits)
+
+
+def plan(spec: Spec, space: SearchSpace | None = None, verbose: bool = False) -> Plan:
+    """Checks a spec against this machine. ``space``: that of the run that is resumed.
+
+    Raises UserError on an unknown space, unusable data, missing GPUs, or constraints that no network can satisfy.
+    """
+    outline = data.check(spec.data.source)
+    fallback = data.default_resolution(spec.data.source)
+    space = space or load_space(spec.space.name, spec.space.width, spec.data.resolution, fallback)
+    check_feasible(space, spec.constraints, outline.classes)
+    resources = _resources(spec, verbose)
+    search = spec.search
+    if search.trials is None and search.budget is None:
+        search = replace(search, trials=TRIALS)
+    search = replace(
+        search,
+        population=search.population or samplers.population_for(search.trials),
+        lag=proposer.lag_for(resources.concurrency) if search.lag is None else search.lag,
+    )
+    resolved = replace(spec.resources, gpus=resources.gpus, cpus=resources.cpus)
+    spec = replace(spec, space=replace(spec.space, width=space.width))
+    if len(space.resolutions) == 1:
+        spec = replace(spec, data=replace(spec.data, resolution=space.resolutions[0]))
+    return Plan(replace(spec, search=search, resources=resolved), space, outline, resources)
+
+
+def within(spec: ResourceSpec) -> ResourceSpec:
+    """The resources of an earlier command, as far as this machine has them: it may be another one."""
+    if spec.address:
+        return spec
+    gpus = None if spec.gpus is None else min(spec.gpus, environment.gpu_count()) if spec.gpus else 0
+    return replace(spec, gpus=gpus, cpus=spec.cpus and min(spec.cpus, environment.cpu_count()))
+
+
+def _resources(spec: Spec, verbose: bool) -> Resources:
+    wanted = spec.resources
+    if wanted.address:
+        from studies import cluster
+
+        where = f"the cluster at {wanted.address}"
+        cores, gpus = cluster.totals(wanted.address)
+    else:
+        where = "this machine"
+        cores, gpus = environment.cpu_count(), 0 if wanted.gpus == 0 else environment.gpu_count()
+    if (wanted.gpus or 0) > gpus:
+        raise UserError(f"gpus: {wanted.gpus} asked for, but {where} has {gpus}")
+    if (wanted.cpus or 0) > cores:
+        raise UserError(f"cpus: {wanted.cpus} asked for, but {where} has {cores}")
+    used = gpus if wanted.gpus is None else wanted.gpus
+    if not used and spec.latency.threads > wanted.cpus_per_trial:
+        raise UserError(
+            f"latency.threads: {spec.latency.threads} is more than resources.cpus_per_trial ({wanted.cpus_per_trial}), "
+            "so that it would measure on cores that other trials use"
+        )
+    return Resources(
+        wanted.cpus_per_trial,
+        wanted.gpus_per_trial if used else 0,
+        wanted.cpus or cores,
+        used,
+        wanted.address,
+        wanted.retries,
+        verbose,
+    )

@@ -1,0 +1,224 @@
+"""What happens to trials, in order: proposed, recorded, told. Every event is on disk before anyone acts on it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from search_spaces import Arch
+from studies.asha import Asha, values_at
+from studies.ledger import Ledger, Outcome, TrialRecord
+from studies.proposer import Proposal
+
+
+class Proposes(Protocol):
+    """What decides which networks are tried (``studies.proposer``)."""
+
+    asked: int
+
+    @property
+    def exhausted(self) -> bool: ...
+
+    def ask(self) -> Proposal | None: ...
+
+    def tell(self, number: int, outcome: Outcome) -> None: ...
+
+    def restore(self, records: Iterable[TrialRecord]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Started:
+    number: int
+    arch: Arch
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    number: int
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Finished:
+    number: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class WorkerLost:
+    """The process or the machine that ran the trial died; the trial goes on from its last checkpoint elsewhere."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The run is ending and the trial's state is saved: it goes on from there when the run is resumed."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Draining:
+    """No trial is started any more; those that run end, or pause once their state is saved."""
+
+    reason: str
+
+
+TrialEvent = Started | EpochEnded | Finished | WorkerLost | Paused | Draining
+OnEvent = Callable[[TrialEvent], None]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run ends.
+
+    trials: how many there are to be in the ledger in the end; None: no limit.
+    deadline: value of ``time.monotonic()`` after which nothing starts and what runs is paused; None: no limit.
+    """
+
+    trials: int | None = None
+    deadline: float | None = None
+
+
+class Recorder:
+    """Between an executor, the proposer and the ledger.
+
+    records: what the ledger holds when a run is resumed. Trials without an outcome run again, before any new one.
+    stopper: stops trials early; None: every trial trains to its end.
+    checkpoints: folder of the trials' saved states, ``checkpoint_of``; those of finished trials are removed.
+    """
+
+    def __init__(
+        self,
+        proposer: Proposes,
+        ledger: Ledger,
+        limits: Limits,
+        on_event: OnEvent,
+        records: Iterable[TrialRecord] = (),
+        stopper: Asha | None = None,
+        checkpoints: Path | None = None,
+    ) -> None:
+        self.checkpoints = checkpoints
+        self._proposer, self._ledger, self._limits, self._on_event = proposer, ledger, limits, on_event
+        self._stopper = stopper
+        self._running: dict[int, Proposal] = {}
+        self._known: dict[int, Outcome] = {}
+        self._since: dict[int, float] = {}
+        self._draining = False
+        self._paused = 0
+        records = list(records)
+        proposer.restore(records)
+        self._again = deque(Proposal(r.number, r.arch, r.seed) for r in records if r.outcome is None)
+        self._durations = [r.finished - r.started for r in records if r.finished is not None]
+        for record in records:
+            self._replay(record)
+
+    @property
+    def unfinished(self) -> int:
+        """Trials that were started and have no outcome."""
+        return len(self._again) + len(self._running) + self._paused
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be started."""
+        if self._draining or self._too_late():
+            return True
+        return not self._again and (self._all_asked() or self._proposer.exhausted)
+
+    def next(self) -> Proposal | None:
+        """A trial to run; None: the run is over, or the next trial waits for one that is running."""
+        if self.over:
+            return None
+        if self._again:
+            task = self._again.popleft()
+        elif self._all_asked() or (proposal := self._proposer.ask()) is None:
+            return None
+        else:
+            task = proposal
+        self._running[task.number] = task
+        self._start(task)
+        return task
+
+    def drain(self, reason: str) -> None:
+        """Starts nothing more, and pauses trials when they have saved their state."""
+        if not self._draining:
+            self._draining = True
+            self._on_event(Draining(reason))
+
+    def measured(self, number: int, known: Outcome) -> None:
+        """What is known of a trial before it trains; its status means nothing yet."""
+        self._ledger.measured(number, known)
+        self._known[number] = known
+
+    def epoch(self, number: int, metrics: dict[str, Any], saved: bool) -> bool:
+        """Whether the trial is to go on; ``saved``: what it has learned so far can be taken up again later."""
+        self._ledger.epoch(number, metrics)
+        self._on_event(EpochEnded(number, metrics))
+        known = self._known.get(number, Outcome("stopped"))
+        if self._stopper and not self._stopper.report(
+            number, metrics["epoch"], values_at(self._stopper.objectives, known, metrics)
+        ):
+            figures = {name: metrics[name] for name in ("top1", "val_loss", "step_time_s") if name in metrics}
+            self.finish(number, replace(known, status="stopped", **figures))
+            return False
+        if self._limits.deadline is not None and time.monotonic() >= self._limits.deadline:
+            self.drain("the budget is spent")
+        if self._draining and saved:
+            del self._running[number]
+            self._paused += 1
+            self._on_event(Paused(number))
+            return False
+        return True
+
+    def lost(self, number: int, reason: str) -> None:
+        """The trial is started again: a second ``started`` line makes readers forget what the first attempt said."""
+        self._on_event(WorkerLost(number, reason))
+        self._start(self._running[number])
+
+    def finish(self, number: int, outcome: Outcome) -> None:
+        known = self._known.pop(number, None)
+        if known and outcome.status == "failed" and outcome.params is None:  # its process could tell no more
+            outcome = replace(known, status="failed", error=outcome.error)
+        self._ledger.finished(number, outcome)
+        del self._running[number]
+        self._durations.append(time.monotonic() - self._since[number])
+        if path := checkpoint_of(self.checkpoints, number):
+            path.unlink(missing_ok=True)
+        self._proposer.tell(number, outcome)
+        self._on_event(Finished(number, outcome))
+
+    def _start(self, task: Proposal) -> None:
+        self._ledger.started(task.number, task.arch, task.seed)
+        self._since[task.number] = time.monotonic()
+        self._on_event(Started(task.number, task.arch))
+
+    def _all_asked(self) -> bool:
+        return self._limits.trials is not None and self._proposer.asked >= self._limits.trials
+
+    def _too_late(self) -> bool:
+        """Whether a trial of usual length would not end before the deadline."""
+        if self._limits.deadline is None:
+            return False
+        usual = statistics.median(self._durations) if self._durations else 0.0
+        return time.monotonic() + usual > self._limits.deadline
+
+    def _replay(self, record: TrialRecord) -> None:
+        """The stopper learns the trial's epochs as it did when they were recorded."""
+        if self._stopper:
+            known = record.measured or Outcome("stopped")
+            for metrics in record.epochs:
+                values = values_at(self._stopper.objectives, known, metrics)
+                self._stopper.report(record.number, metrics["epoch"], values)
+
+
+def checkpoint_of(folder: Path | None, number: int) -> Path | None:
+    """Where trial ``number`` saves its state; None where there is no such folder, as on a machine that does not share
+    the run folder."""
+    return folder / f"{number:06d}.pt" if folder and folder.is_dir() else None

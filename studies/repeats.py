@@ -1,0 +1,58 @@
+"""Several trainings of one network as one outcome."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from studies.ledger import Latency, Outcome, TrialRecord
+
+MEANS = ("top1", "val_loss", "step_time_s", "peak_memory_mb")
+ORDER = ("rejected", "stopped", "failed")
+
+
+def merged(outcomes: Sequence[Outcome]) -> Outcome:
+    """One outcome of the same network with different seeds: ``ok`` if any is, with the means of those that are ``ok``.
+
+    Counts are the same in all of them. Without an ``ok`` one: the first that is rejected, else stopped, else failed.
+    """
+    ok = [outcome for outcome in outcomes if outcome.status == "ok"]
+    if not ok:
+        return min(outcomes, key=lambda outcome: ORDER.index(outcome.status))
+    means: dict[str, Any] = {name: _mean([getattr(outcome, name) for outcome in ok]) for name in MEANS}
+    return replace(ok[0], **means, latency=_latency([o.latency for o in ok if o.latency]))
+
+
+def networks(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """One record a network, in order of their first trials: that trial's with the ``merged`` outcome of all of the
+    network's that have ended. The outcome is None where none has."""
+    found: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        found.setdefault(trial.arch.id, []).append(trial)
+    return [_one(same) for same in found.values()]
+
+
+def _one(same: Sequence[TrialRecord]) -> TrialRecord:
+    outcomes = [trial.outcome for trial in same if trial.outcome]
+    return same[0] if len(same) == 1 or not outcomes else replace(same[0], outcome=merged(outcomes))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _latency(measured: Sequence[Latency]) -> Latency | None:
+    """The means of the medians and of the spreads, of those measurements that are ``ok`` if any is."""
+    trusted = [latency for latency in measured if latency.status == "ok"] or measured
+    if not trusted:
+        return None
+    return replace(
+        trusted[0],
+        p50_ms=statistics.fmean(latency.p50_ms for latency in trusted),
+        iqr_ms=statistics.fmean(latency.iqr_ms for latency in trusted),
+        min_ms=min(latency.min_ms for latency in trusted),
+        n=sum(latency.n for latency in trusted),
+    )

@@ -1,0 +1,28 @@
+"""Uniform random search: the yardstick for the others."""
+
+from __future__ import annotations
+
+import random
+
+from search_spaces import Arch
+from search_spaces.space import SearchSpace
+from studies.ledger import Outcome
+from studies.samplers.base import Allowed
+
+DRAWS = 5000
+
+
+class RandomSearch:
+    """Every allowed network with equal probability: drawn from the whole space until one is allowed."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = space
+
+    def propose(self, rng: random.Random, allowed: Allowed) -> Arch | None:
+        for _ in range(DRAWS):
+            if allowed(arch := self.space.sample(rng)):
+                return arch
+        return None
+
+    def learn(self, arch: Arch, outcome: Outcome) -> None:
+        """Nothing."""

@@ -1,0 +1,77 @@
+"""What follows a search: its best networks trained longer with several seeds, and another search that begins there."""
+
+import subprocess
+import sys
+
+import pytest
+
+from reports.confirmed import agreement, confirmed
+from search_spaces import load
+from studies.ledger import LEDGER, Outcome, TrialRecord, read
+from studies.pareto import front, select
+from studies.repeats import networks
+
+GOALS = ("top1", "macs")
+FLAGS = ["--space", "v2", "--width", "0.25", "--data", "digits", "--epochs", "1", "--objective", "top1"]
+FLAGS += ["--objective", "macs", "--sampler", "random", "--set", "train.batch_size=128"]
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "nas.search", *FLAGS, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs") / "first"
+
+
+@pytest.fixture(scope="module")
+def searched(run_dir):
+    more = ["--trials", "4", "--repeats", "2", "--confirm", "1", "--confirm-epochs", "2", "--seeds", "2"]
+    return run(*more, "--out", run_dir)
+
+
+def test_repeats_and_confirmation_are_recorded_and_shown(searched, run_dir):
+    assert searched.returncode == 0, searched.stderr
+    trials, again = read(run_dir), read(run_dir / "confirm")
+    assert [trial.arch == trials[0].arch for trial in trials] == [True, True, False, False]
+    assert len({trial.seed for trial in trials}) == 4
+    assert [len(trial.epochs) for trial in again] == [2, 2]
+    assert {trial.arch.id for trial in again} <= {trial.arch.id for trial in front(networks(trials), GOALS)}
+    assert not {trial.seed for trial in again} & {trial.seed for trial in trials}
+    assert "Confirmed over 2 epochs" in searched.stdout
+    page = (run_dir / "report.html").read_text()
+    assert "Confirmation" in page
+    assert not (run_dir / "checkpoints").exists()
+
+
+def test_another_search_begins_with_the_front(searched, run_dir, tmp_path):
+    done = run("--trials", "1", "--warm-start", run_dir, "--out", tmp_path / "second")
+    assert done.returncode == 0, done.stderr
+    assert read(tmp_path / "second")[0].arch == front(read(run_dir), GOALS)[0].arch
+    kept = tmp_path / "second" / "warm_start" / LEDGER
+    assert kept.read_bytes() == (run_dir / LEDGER).read_bytes()
+
+
+def record(number, name, top1, seed=0):
+    arch = load(name)
+    return TrialRecord(number, arch, seed, 0.0, outcome=Outcome("ok", top1=top1, macs=number + 1))
+
+
+def test_confirmed_networks_come_with_the_spread_of_their_seeds():
+    names = ["efficientnet_b0", "efficientnet_b1", "efficientnet_b2"]
+    trials = [record(n, name, 50.0 + n) for n, name in enumerate(names)]
+    again = [record(n, name, 80.0 - n + seed, seed) for n, name in enumerate(names) for seed in (0, 1)]
+    found = confirmed(trials, again)
+    assert [(one.searched, one.mean, one.text) for one in found[:1]] == [(50.0, 80.5, "80.50 ± 0.71 (2)")]
+    assert "-1.00, over 3 networks" in agreement(found)
+    assert "Too few" in agreement(found[:2])
+
+
+def test_of_a_front_those_stay_that_span_most_of_it():
+    """Four on a line but for one, which lies close to the second and adds nearly nothing."""
+    trials = [record(n, "efficientnet_b0", top1) for n, top1 in enumerate([10.0, 20.0, 20.1, 40.0])]
+    assert [trial.number for trial in select(trials, GOALS, 3)] == [0, 1, 3]
+    assert [trial.number for trial in select(trials, GOALS, 9)] == [0, 1, 2, 3]
+    assert select([], GOALS, 3) == []
