@@ -23,7 +23,7 @@ from studies.samplers import make
 def worker_killed(folder: Path, args: argparse.Namespace) -> str:
     run_dir = folder / "once"
     search = Search.new(run_dir, "--trials", "2", *LONG)
-    search.until(lambda: [*run_dir.glob("checkpoints/*.pt")], "checkpoint")
+    search.until(lambda: len([*run_dir.glob("checkpoints/*.pt")]) == 2, "checkpoint of each trial")
     os.kill(search.workers()[0], signal.SIGKILL)
     require(search.wait() == 0, search.errors)
     check_whole(run_dir, 2)
