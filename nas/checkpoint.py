@@ -36,6 +36,7 @@ class Checkpoint:
             "parts": {name: part.state_dict() for name, part in parts.items()},
             "random": [draw.get_state(), *_random_states(device)],
             "history": history,
+            "device": device.type,
         }
         part = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
@@ -52,12 +53,14 @@ class Checkpoint:
         self, parts: Mapping[str, Stateful], draw: torch.Generator, device: torch.device
     ) -> list[dict[str, Any]]:
         """Sets all parts and random generators to the saved state and returns its history; empty, with nothing
-        touched, where nothing (or nothing readable) is saved."""
+        touched, where nothing (or nothing readable, or of another kind of device) is saved."""
         if self._path is None or not self._path.exists():
             return []
         try:
             state = torch.load(self._path, map_location=device, weights_only=True)
         except Exception:  # torch names no error of its own for a file that is damaged
+            return []
+        if state["device"] != device.type:
             return []
         for name, part in parts.items():
             part.load_state_dict(state["parts"][name])

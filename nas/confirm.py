@@ -14,6 +14,7 @@ from nas import data
 from nas.plan import Plan
 from nas.progress import SearchProgress
 from search_spaces import Arch, UserError
+from search_spaces.published import read_yaml
 from studies import engine, ledger, runfolder
 from studies.ledger import TrialRecord
 from studies.listed import Listed
@@ -46,8 +47,7 @@ def confirm(plan: Plan, images: data.ImageSet, run_dir: Path, console: Console) 
     folder.mkdir(exist_ok=True)
     with ledger.Ledger(folder) as writer:
         records = ledger.read(folder)
-        if records:
-            _check_epochs(folder, spec)
+        check_epochs(folder, plan.spec)
         runfolder.write_yaml(folder / runfolder.SPEC, spec.to_dict())
         seeds = range(plan.spec.seed + FIRST_SEED, plan.spec.seed + FIRST_SEED + wanted.seeds)
         pairs = pairs_of([trial.arch for trial in best], seeds, records)
@@ -67,9 +67,10 @@ def pairs_of(archs: Sequence[Arch], seeds: Sequence[int], done: Sequence[TrialRe
     return pairs + [(arch, seed) for seed in seeds for arch in archs if (arch, seed) not in pairs]
 
 
-def _check_epochs(folder: Path, spec: Spec) -> None:
-    from search_spaces.published import read_yaml
-
+def check_epochs(folder: Path, spec: Spec) -> None:
+    """Raises UserError where what is confirmed already was trained for another number of epochs."""
+    if not (folder / runfolder.SPEC).exists():
+        return
     before = parse(read_yaml(folder / runfolder.SPEC)).train.epochs
-    if before != spec.train.epochs:
-        raise UserError(f"--confirm-epochs: {spec.train.epochs}, but {folder} was trained for {before}; both cannot be")
+    if before != epochs_of(spec):
+        raise UserError(f"--confirm-epochs: {epochs_of(spec)}, but {folder} was trained for {before}; both cannot be")

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from nas import data, environment, warmstart
-from nas.confirm import confirm
+from nas.confirm import check_epochs, confirm
 from nas.plan import Plan, plan, within
 from nas.progress import SearchProgress, log, log_to
 from search_spaces import Arch, UserError, constraint, cost, feasible
@@ -37,6 +37,8 @@ def search(plan: Plan, out: Path, command: str) -> None:
     begun = time.monotonic()
     runfolder.check_free(out)
     foreign = warmstart.read(plan, plan.spec.search.warm_start)
+    for line in warmstart.differences(plan, plan.spec.search.warm_start) if plan.spec.search.warm_start else ():
+        console.print(f"warning: --warm-start: {line}", markup=False, soft_wrap=True)
     _check_first_network(plan)
     images = load_images(plan)
     run_dir = runfolder.create(out)
@@ -57,7 +59,7 @@ def search(plan: Plan, out: Path, command: str) -> None:
 def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: bool) -> None:
     """Goes on with the run in ``run_dir``, however it ended; ``changes``: fields of its spec that are others now.
 
-    Raises UserError where it holds no run, another process writes to it, or it measured latency on another device.
+    Raises UserError where it holds no run, another process writes to it, or it was measured on another device.
     """
     begun = time.monotonic()
     run_dir = run_dir.expanduser().absolute()
@@ -66,13 +68,15 @@ def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: boo
     with ledger.Ledger(run_dir) as writer, log_to(run_dir / runfolder.LOG):
         about = read_yaml(run_dir / runfolder.SPEC)
         old = parse(about)
-        old = replace(old, resources=within(old.resources))
-        spec = parse(override(old.to_dict(), changes))
+        here = replace(old, resources=within(old.resources))
+        spec = parse(override(here.to_dict(), changes))
         now = plan(spec, load_space(str(run_dir / runfolder.SPACE)), verbose)
         records = ledger.read(run_dir)
         if now.spec.search.trials is not None and now.spec.search.trials < len(records):
             raise UserError(f"--trials: {now.spec.search.trials} is less than the {len(records)} that the run holds")
-        _check_device(now, records)
+        _check_device(now, records, bool(old.resources.gpus))
+        if now.spec.confirm.networks:
+            check_epochs(run_dir / runfolder.CONFIRM, now.spec)
         foreign = warmstart.read(now, warmstart.kept(run_dir))
         images = load_images(now)
         recorded = {key: about[key] for key in RECORDED if key in about}
@@ -154,15 +158,18 @@ def _check_first_network(plan: Plan) -> None:
         raise UserError(f"{error}; the space has {bounds}") from None
 
 
-def _check_device(plan: Plan, records: Sequence[TrialRecord]) -> None:
-    """Latencies of two devices must not meet on one front."""
+def _check_device(plan: Plan, records: Sequence[TrialRecord], on_gpus: bool) -> None:
+    """What was trained or measured on two kinds of device must not meet on one front."""
+    if records and on_gpus != bool(plan.resources.gpus):
+        kinds = ("GPUs", "CPUs") if on_gpus else ("CPUs", "GPUs")
+        raise UserError(f"--resume: the run trained on {kinds[0]}, here it would go on with {kinds[1]}")
     devices = {r.outcome.latency.key["device"] for r in records if r.outcome and r.outcome.latency}
-    if plan.spec.resources.address or not devices or not plan.spec.uses_latency:
+    if plan.spec.resources.address or not devices or not plan.spec.uses_device:
         return
     here = environment.this_device(plan.resources.gpus)
     if devices != {here}:
         raise UserError(
-            f"--resume: the run measured latency on {', '.join(sorted(devices))}, this machine has {here}; "
+            f"--resume: the run was measured on {', '.join(sorted(devices))}, this machine has {here}; "
             "begin a new run with --warm-start instead"
         )
 
@@ -222,7 +229,7 @@ def _run_trials(
             console.print(f"starting Ray, {plan.amount}, {plan.together}")
         engine.run(recorder, partial(evaluate, spec=spec), images, plan.resources)
     if proposer.exhausted:
-        console.print(f"all {proposer.asked // search.repeats} networks of the space that keep the limits were tried")
+        console.print(f"all {proposer.asked // search.repeats} networks that were found to keep the limits were tried")
     ended = proposer.exhausted or (search.trials is not None and proposer.asked >= search.trials)
     if ended and not recorder.unfinished:
         runfolder.remove_checkpoints(run_dir)
@@ -236,8 +243,7 @@ def finish(run_dir: Path, spec: Spec) -> None:
 
     trials = ledger.read(run_dir)
     found = networks(trials) if spec.search.repeats > 1 else trials
-    for trial in front(found, spec.search.objectives):
-        runfolder.write_arch(run_dir, trial)
+    runfolder.write_archs(run_dir, front(found, spec.search.objectives))
     report = page.write(run_dir)
     console.print(terminal.front_table(found, spec.search.objectives, spec.constraints))
     console.print(terminal.summary_line(trials))

@@ -1,6 +1,6 @@
 """Searches a space for the networks that trade accuracy against cost best on your data and your device.
 
-Optuna proposes, Ray Tune schedules; each candidate is costed, measured for latency, short-trained and recorded.
+A sampler proposes, Ray Tune schedules; each candidate is costed, measured for latency, short-trained and recorded.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FIELDS: tuple[tuple[str, str, type, str, str], ...] = (
     ("--data", "data.source", str, "SOURCE", f"glyphs[:OPTIONS] (default), digits, {FOLDERS}"),
     ("--resolution", "data.resolution", int, "PIXELS", "image side (default: the space file's; else 64 or 32)"),
     ("--trials", "search.trials", int, "N", "how many (default 64, or as many as --budget allows)"),
-    ("--budget", "search.budget", str, "TIME", "wall time of this command, as 2h, 90m or 1h30m"),
+    ("--budget", "search.budget", str, "TIME", "wall time of this command without confirmation, as 2h or 90m"),
     ("--epochs", "train.epochs", int, "N", "of short training (default 4)"),
     ("--sampler", "search.sampler", str, "NAME", "predictor (default), tpe, evolution, nsga2 or random"),
     ("--objective", "search.objectives", str, "NAME", f"{METRICS}, or a reward: mnasnet[:MS], v2; repeatable"),
@@ -115,7 +115,9 @@ def changes_to_resume(args: dict[str, Any]) -> dict[str, Any]:
     changes = settings(args)
     flag_of = {field: flag for flag, field, *_ in FIELDS}
     fixed = [flag_of.get(field, f"--set {field}") for field in changes if not field.startswith(RESUMABLE)]
-    fixed += [f"--{name}".replace("_", "-") for name in ("spec", "out", "dry_run") if name in args]
+    fixed += [f"--{name}" for name in ("spec", "out") if name in args]
+    if "dry_run" in args:
+        raise UserError("--dry-run: looks at a search before it begins; it does not go with --resume")
     if fixed:
         allowed = ", ".join(flag for flag, field, *_ in FIELDS if field.startswith(RESUMABLE))
         raise UserError(f"{fixed[0]}: stays as it was in a run that is resumed; allowed with --resume are {allowed}")

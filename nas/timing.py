@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from nas.data import ImageSet
-from nas.train import train
+from nas.train import Diverged, train
 from search_spaces import Arch
 from search_spaces.build import build_model
 from studies.spec import LatencySpec, Spec, TrainSpec
@@ -61,7 +61,7 @@ def step_time_s(arch: Arch, num_classes: int, spec: Spec, device: torch.device) 
     try:
         model = build_model(arch, num_classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)
         train(model.to(device).to(memory_format=torch.channels_last), images, knobs, spec.seed, device, on_epoch)
-    except _Enough:
+    except (_Enough, Diverged):  # a step takes as long, whatever the loss
         pass
     finally:
         torch.set_num_threads(threads)

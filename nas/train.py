@@ -85,7 +85,8 @@ def train(
         metrics = {"epoch": epoch, "train_loss": torch.stack(losses).mean().item(), "val_loss": val_loss, "top1": top1}
         metrics |= {"step_time_s": step_time_s, "time_s": time.perf_counter() - start}
         history.append(metrics)
-        checkpoint.save(parts, draw, device, history)
+        if epoch < spec.epochs:  # what is taken up again trains at least once, or its memory could not be measured
+            checkpoint.save(parts, draw, device, history)
         on_epoch(metrics)
     return history
 

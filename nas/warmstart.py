@@ -9,22 +9,42 @@ from pathlib import Path
 
 from nas import environment
 from nas.plan import Plan
-from search_spaces import Arch, UserError
+from search_spaces import Arch, UserError, constraint
+from search_spaces.published import read_yaml
 from studies import ledger, runfolder
 from studies.ledger import TrialRecord
+from studies.objectives import METRICS
 from studies.pareto import front
+from studies.repeats import networks
+from studies.spec import parse
 
 
 def read(plan: Plan, run_dir: str | Path | None) -> list[TrialRecord]:
-    """The run's finished trials that mean something here: of networks in this space, without latencies that were
-    measured on another device. Raises UserError where the folder holds no run or nothing of use."""
+    """What another run found, as far as it means something here: one record a network of this space, judged by this
+    plan's limits, without what was measured on another device. Raises UserError where the folder holds no run or
+    nothing of use."""
     if run_dir is None:
         return []
-    records = [r for r in ledger.read(run_dir) if r.outcome and plan.space.contains(r.arch)]
+    here = None if plan.resources.address else environment.this_device(plan.resources.gpus)
+    finished = [r for r in ledger.read(run_dir) if r.outcome and plan.space.contains(r.arch)]
+    records = [used for record in networks(finished) if (used := _translated(record, plan, here))]
     if not records:
         raise UserError(f"--warm-start: {run_dir} has no finished trial of a network in space {plan.space.name}")
-    here = environment.this_device(plan.resources.gpus)
-    return [_without_foreign_latency(record, here) for record in records]
+    return records
+
+
+def differences(plan: Plan, run_dir: str | Path) -> list[str]:
+    """What the other run's accuracies rest on that is not so here: ``train.epochs: 4 there, 8 here``."""
+    try:
+        there, here = parse(read_yaml(Path(run_dir) / runfolder.SPEC)).to_dict(), plan.spec.to_dict()
+    except UserError:
+        return []
+    return [
+        f"{section}.{name}: {value} there, {here[section][name]} here"
+        for section in ("data", "train")
+        for name, value in there[section].items()
+        if value != here[section][name]
+    ]
 
 
 def keep(run_dir: Path, source: str | None) -> None:
@@ -45,8 +65,18 @@ def best(records: Sequence[TrialRecord], objectives: Sequence[str]) -> list[Arch
     return [record.arch for record in front(records, objectives) or front(records, ("top1", "macs"))]
 
 
-def _without_foreign_latency(record: TrialRecord, here: str) -> TrialRecord:
+def _translated(record: TrialRecord, plan: Plan, here: str | None) -> TrialRecord | None:
+    """The record as this plan would have judged it; None where that cannot be known. here: this machine's device."""
     outcome = record.outcome
-    if outcome is None or outcome.latency is None or outcome.latency.key.get("device") == here:
-        return record
-    return replace(record, outcome=replace(outcome, latency=None))
+    if outcome is None:
+        return None
+    if here is not None and outcome.environment.get("device") != here:
+        outcome = replace(outcome, latency=None, step_time_s=None, peak_memory_mb=None)
+    broken = constraint.violations(plan.spec.constraints, {name: outcome.metric(name) for name in METRICS})
+    if broken:
+        outcome = replace(outcome, status="rejected", violations=broken)
+    elif outcome.status == "rejected":  # by a limit that is none here, maybe before it was trained
+        if outcome.top1 is None:
+            return None
+        outcome = replace(outcome, status="ok", violations={})
+    return replace(record, outcome=outcome)

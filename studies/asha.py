@@ -77,7 +77,8 @@ class Asha:
 def values_at(objectives: Sequence[str], outcome_so_far: Outcome, metrics: Mapping[str, Any]) -> list[float] | None:
     """A running trial's value for each objective: costs and latency from ``outcome_so_far``, the rest from an epoch's
     metrics. None unless all of them are known."""
-    now = replace(outcome_so_far, top1=metrics.get("top1"), val_loss=metrics.get("val_loss"))
+    epoch = {name: metrics.get(name) for name in ("top1", "val_loss", "step_time_s")}
+    now = replace(outcome_so_far, **epoch)  # type: ignore[arg-type]
     found = [now.metric(name) for name in objectives]
     return [float(value) for value in found if value is not None] if None not in found else None
 

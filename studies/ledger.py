@@ -97,7 +97,7 @@ class Outcome:
 class TrialRecord:
     """One trial as the ledger knows it. ``outcome`` is None while it runs (or when the run ended under it).
 
-    measured: what was known before it trained.
+    measured: what was known before it trained. epoch_times: when each of ``epochs`` was recorded.
     epochs: one dict an epoch, for example ``{"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "top1": 31.2}``.
     """
 
@@ -107,6 +107,7 @@ class TrialRecord:
     started: float
     measured: Outcome | None = None
     epochs: tuple[dict[str, Any], ...] = ()
+    epoch_times: tuple[float, ...] = ()
     finished: float | None = None
     outcome: Outcome | None = None
 
@@ -194,7 +195,8 @@ def read(run_dir: str | Path) -> list[TrialRecord]:
             trials[number] = replace(trials[number], measured=Outcome.from_dict(event["outcome"]))
         elif event["event"] == "epoch":
             trial = trials[number]
-            trials[number] = replace(trial, epochs=(*trial.epochs, event["metrics"]))
+            times = (*trial.epoch_times, event["time"])
+            trials[number] = replace(trial, epochs=(*trial.epochs, event["metrics"]), epoch_times=times)
         elif event["event"] == "finished":
             outcome = Outcome.from_dict(event["outcome"])
             trials[number] = replace(trials[number], finished=event["time"], outcome=outcome)

@@ -22,17 +22,22 @@ def front(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> list[Tria
 
 
 def select(trials: Sequence[TrialRecord], objectives: Sequence[str], most: int) -> list[TrialRecord]:
-    """At most so many of the front: without those that it misses least. One after another, the trial that adds least
-    hypervolume is left out (as in SMS-EMOA, Beume et al. 2007), seen from a point beyond the front's worst values by a
-    tenth of its range, with every objective scaled to that range; so the ends stay to the last but one."""
+    """At most so many of the front (with one objective: of the best): without those that it misses least. One after
+    another, the trial that adds least hypervolume is left out (as in SMS-EMOA, Beume et al. 2007), seen from a point
+    beyond the front's worst values by a tenth of its range, with every objective scaled to that range; so the ends stay
+    to the last but one."""
     import numpy as np
 
     points = _points(trials, check(objectives))
     if not points:
         return []
-    values = np.array([point for point, _ in points])
-    low, span = values.min(axis=0), np.ptp(values, axis=0)
-    scaled = (values - low) / np.where(span > 0, span, 1.0)
+    if len(objectives) == 1:
+        ranked = [(found[0], trial) for trial in trials if (found := values(trial, objectives)) is not None]
+        ranked.sort(key=lambda pair: pair[0], reverse=direction(objectives[0]) == "maximize")
+        return [trial for _, trial in ranked[:most]]
+    losses = np.array([point for point, _ in points])
+    low, span = losses.min(axis=0), np.ptp(losses, axis=0)
+    scaled = (losses - low) / np.where(span > 0, span, 1.0)
     left = list(range(len(points)))
     while len(left) > most:
         added = moocore.hv_contributions(scaled[left], ref=[1.1] * scaled.shape[1])

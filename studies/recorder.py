@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -117,8 +117,7 @@ class Recorder:
         proposer.restore(records)
         self._again = deque(Proposal(r.number, r.arch, r.seed) for r in records if r.outcome is None)
         self._durations = [r.finished - r.started for r in records if r.finished is not None]
-        for record in records:
-            self._replay(record)
+        self._replay(records)
 
     @property
     def unfinished(self) -> int:
@@ -209,12 +208,16 @@ class Recorder:
         usual = statistics.median(self._durations) if self._durations else 0.0
         return time.monotonic() + usual > self._limits.deadline
 
-    def _replay(self, record: TrialRecord) -> None:
-        """The stopper learns the trial's epochs as it did when they were recorded."""
+    def _replay(self, records: Sequence[TrialRecord]) -> None:
+        """The stopper learns all epochs in the order in which they were recorded, and so decides as it did then."""
         if self._stopper:
-            known = record.measured or Outcome("stopped")
-            for metrics in record.epochs:
-                values = values_at(self._stopper.objectives, known, metrics)
+            told = [
+                (time, record, metrics)
+                for record in records
+                for time, metrics in zip(record.epoch_times, record.epochs, strict=True)
+            ]
+            for _, record, metrics in sorted(told, key=lambda each: each[0]):
+                values = values_at(self._stopper.objectives, record.measured or Outcome("stopped"), metrics)
                 self._stopper.report(record.number, metrics["epoch"], values)
 
 

@@ -14,12 +14,13 @@ ORDER = ("rejected", "stopped", "failed")
 
 
 def merged(outcomes: Sequence[Outcome]) -> Outcome:
-    """One outcome of the same network with different seeds: ``ok`` if any is, with the means of those that are ``ok``.
+    """One outcome of the same network with different seeds: ``ok`` if more than half are, with the means of those.
 
-    Counts are the same in all of them. Without an ``ok`` one: the first that is rejected, else stopped, else failed.
+    Counts are the same in all of them. Otherwise: the first that is rejected, else stopped, else failed.
     """
     ok = [outcome for outcome in outcomes if outcome.status == "ok"]
-    if not ok:
+    if 2 * len(ok) <= len(outcomes):
+        outcomes = [outcome for outcome in outcomes if outcome.status != "ok"]
         return min(outcomes, key=lambda outcome: ORDER.index(outcome.status))
     means: dict[str, Any] = {name: _mean([getattr(outcome, name) for outcome in ok]) for name in MEANS}
     return replace(ok[0], **means, latency=_latency([o.latency for o in ok if o.latency]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,10 @@ def write_text(path: Path, text: str) -> None:
     """Atomically: a reader sees the old content or the new, never a part."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_text(text, encoding="utf-8")
+        with open(part, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut might leave the new name without the content
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -65,6 +68,17 @@ def write_text(path: Path, text: str) -> None:
 
 def write_yaml(path: Path, data: Mapping[str, Any]) -> None:
     write_text(path, yaml.safe_dump(plain(data), sort_keys=False, allow_unicode=True))
+
+
+def write_archs(run_dir: Path, trials: Iterable[TrialRecord]) -> None:
+    """``archs`` holds these trials' networks and no others."""
+    kept = set()
+    for trial in trials:
+        write_arch(run_dir, trial)
+        kept.add(f"{trial.arch.id}.json")
+    for path in (run_dir / ARCHS).glob("*.json"):
+        if path.name not in kept:
+            path.unlink()
 
 
 def write_arch(run_dir: Path, trial: TrialRecord) -> None:

@@ -21,6 +21,7 @@ Positive = Annotated[float, Gt(0), Lt(float("inf"))]
 NotNegative = Annotated[float, Ge(0), Lt(float("inf"))]
 Count = Annotated[int, Ge(1)]
 Share = Annotated[float, Ge(0), Lt(1)]
+_ON_DEVICE = ("latency_ms", "step_time_s", "peak_memory_mb", "mnasnet", "v2")
 _DURATION = re.compile(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?")
 
 
@@ -161,10 +162,10 @@ class Spec:
         return [constraint.parse(text, objectives.METRICS) for text in self.search.constraints]
 
     @property
-    def uses_latency(self) -> bool:
-        """Whether measured latency decides anything."""
+    def uses_device(self) -> bool:
+        """Whether anything that was measured on the device decides: latency, step time or memory."""
         named = (*self.search.objectives, *(limit.metric for limit in self.constraints))
-        return any(name.startswith(("latency_ms", "mnasnet")) for name in named)
+        return any(name.partition(":")[0] in _ON_DEVICE for name in named)
 
 
 # What a run folder's spec.yaml says beside the spec; ignored where it is read as one.
@@ -189,9 +190,22 @@ def parse(data: Mapping[str, Any]) -> Spec:
         raise UserError(f"{where}: {first['input']!r} is wrong: {reason}") from None
     objectives.check(spec.search.objectives)
     _ = spec.constraints, spec.search.budget_s
+    if spec.search.early_stop == "asha":
+        _check_early_stop(spec)
     if (share := spec.resources.gpus_per_trial) > 1 and share % 1:
         raise UserError(f"resources.gpus_per_trial: {share} is neither a whole number nor at most 1")
     return spec
+
+
+def _check_early_stop(spec: Spec) -> None:
+    """Stopping that could never stop anything, or would make repeats mean something else, is a mistake."""
+    search = spec.search
+    if search.grace_epochs >= spec.train.epochs:
+        raise UserError(f"search.grace_epochs: {search.grace_epochs} is not less than train.epochs {spec.train.epochs}")
+    if "peak_memory_mb" in search.objectives:
+        raise UserError("search.early_stop: 'asha' cannot compare peak_memory_mb, which is known in the end only")
+    if search.repeats > 1:
+        raise UserError(f"search.early_stop: 'asha' goes with search.repeats 1, not {search.repeats}")
 
 
 def seconds(duration: str | float) -> float:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from reports.confirmed import agreement, confirmed
+from reports.page import read_spec
 from search_spaces import load
 from studies.ledger import LEDGER, Outcome, TrialRecord, read
 from studies.pareto import front, select
@@ -75,3 +76,16 @@ def test_of_a_front_those_stay_that_span_most_of_it():
     assert [trial.number for trial in select(trials, GOALS, 3)] == [0, 1, 3]
     assert [trial.number for trial in select(trials, GOALS, 9)] == [0, 1, 2, 3]
     assert select([], GOALS, 3) == []
+    assert [trial.number for trial in select(trials, ["top1"], 2)] == [3, 2]
+
+
+def test_a_resumed_run_confirms_with_the_same_epochs_or_says_so(searched, run_dir):
+    done = subprocess.run(
+        [sys.executable, "-m", "nas.search", "--resume", str(run_dir), "--confirm-epochs", "9"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --confirm-epochs: 9, but")
+    assert read_spec(run_dir)["confirm"]["epochs"] == 2

@@ -166,3 +166,15 @@ def test_budget_starts_no_trial_that_would_end_too_late(tmp_path, monkeypatch):
         clock[0] = 36.0
         assert not recorder.epoch(task.number, {"epoch": 1, "top1": 1.0}, saved=True)
     assert shown[-2:] == [Draining("the budget is spent"), Paused(2)]
+
+
+def test_the_stopper_learns_epochs_in_the_order_in_which_they_were_recorded(tmp_path):
+    """Trial 1 came first to the rung, where the first goes on; told after trial 0, which is better, it would stop."""
+    with recording(tmp_path, 2, proposes=proposer(lag=1)) as first:
+        assert first.next()
+        assert first.next()
+        for number, top1 in ((1, 20.0), (0, 30.0)):
+            assert first.epoch(number, {"epoch": 1, "top1": top1, "val_loss": 1.0}, saved=False)
+    judge = Asha(("top1",), max_epochs=9)
+    with recording(tmp_path, 2, proposes=proposer(lag=1), stopper=judge):
+        assert judge.report(1, 1, [20.0])

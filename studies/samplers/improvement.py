@@ -13,15 +13,15 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtr  # type: ignore[import-untyped]
 
-from studies.samplers.base import Losses
-
-Box = tuple[Losses, Losses]
+Point = tuple[float, ...]
 
 
-def expected_improvement(mean: np.ndarray, std: np.ndarray, front: Sequence[Losses], reference: Losses) -> np.ndarray:
-    """By how much each candidate (a row of ``mean`` and ``std``) is expected to enlarge the volume between ``front``
-    and ``reference``; in every objective (column) less is better."""
-    lower, upper = np.array(boxes(front, reference)).transpose(1, 0, 2)
+def expected_improvement(mean: np.ndarray, std: np.ndarray, front: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """By how much each candidate is expected to enlarge the volume between ``front`` and ``reference``.
+
+    mean, std: (candidates, objectives); front: (points, objectives); less is better in every objective.
+    """
+    lower, upper = np.array(boxes(front.tolist(), reference.tolist())).transpose(1, 0, 2)
     gain = np.ones((len(mean), len(lower)))
     for axis in range(len(reference)):
         corners, places = np.unique(np.concatenate([lower[:, axis], upper[:, axis]]), return_inverse=True)
@@ -40,14 +40,14 @@ def _psi(corners: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     return np.where(finite, np.where(std > 0, normal, np.maximum(gap, 0.0)), 0.0)
 
 
-def boxes(front: Sequence[Losses], reference: Losses) -> list[Box]:
+def boxes(front: Sequence[Sequence[float]], reference: Sequence[float]) -> list[tuple[Point, Point]]:
     """Lower and upper corners of disjoint boxes that fill what ``reference`` dominates and no point of ``front`` does:
-    slices along the last objective, each cut in the others by those points that begin below it."""
+    slices along the last objective, each cut in the others by the points that begin below it."""
     rest, last = reference[:-1], reference[-1]
     if not rest:
         return [((-math.inf,), (min((last, *(point[0] for point in front))),))]
-    found: list[Box] = []
-    start, below = -math.inf, list[Losses]()
+    found: list[tuple[Point, Point]] = []
+    start, below = -math.inf, list[Sequence[float]]()
     for point in sorted(front, key=lambda point: point[-1]):
         others, level = point[:-1], point[-1]
         if level >= last or any(all(a <= b for a, b in zip(known, others, strict=True)) for known in below):
@@ -59,5 +59,5 @@ def boxes(front: Sequence[Losses], reference: Losses) -> list[Box]:
     return found + _slice(boxes(below, rest), start, last)
 
 
-def _slice(across: Sequence[Box], start: float, end: float) -> list[Box]:
+def _slice(across: Sequence[tuple[Point, Point]], start: float, end: float) -> list[tuple[Point, Point]]:
     return [((*lower, start), (*upper, end)) for lower, upper in across]

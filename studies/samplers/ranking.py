@@ -24,6 +24,16 @@ def fitness(networks: Sequence[Tried]) -> list[tuple[float, ...]]:
     return keys
 
 
+def remembered(networks: Sequence[Tried]) -> list[int]:
+    """Which half of the networks, in order of age, to keep where not all can be: the newest quarter, and a quarter that
+    is the best (``fitness``) of the others."""
+    quarter = len(networks) // 4
+    older = networks[: len(networks) - quarter]
+    keys = fitness(older)
+    best = sorted(range(len(older)), key=lambda index: keys[index])[:quarter]
+    return [*sorted(best), *range(len(older), len(networks))]
+
+
 def non_dominated_ranks(points: Sequence[Losses]) -> list[int]:
     """0 for the front, 1 for what is the front without that, and so on."""
     import moocore

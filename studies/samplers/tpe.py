@@ -13,10 +13,10 @@ from search_spaces.space import SearchSpace
 from studies.ledger import Outcome
 from studies.samplers.base import Allowed, Tried, tried
 from studies.samplers.optuna_trials import REDRAWS, as_trial, distributions, new_study, seed_from
-from studies.samplers.ranking import fitness
+from studies.samplers.ranking import remembered
 
 # An ask costs 8 ms with 50 networks of 30 genes, 12 with 200, 27 with 800 (two shared cores). When there are MOST,
-# half of them are forgotten: a quarter stays as the best (studies.samplers.ranking) and a quarter as the newest.
+# half of them are forgotten (``ranking.remembered``).
 MOST = 200
 
 
@@ -37,10 +37,7 @@ class TPE:
         self._known.append(network)
         self._add([network])
         if len(self._known) == MOST:
-            newest, others = self._known[-MOST // 4 :], self._known[: -MOST // 4]
-            keys = fitness(others)
-            best = sorted(sorted(range(len(others)), key=lambda index: keys[index])[: MOST // 4])
-            self._known = [*(others[index] for index in best), *newest]
+            self._known = [self._known[index] for index in remembered(self._known)]
             self._study = new_study(len(self.objectives))
             self._add(self._known)
 
