@@ -34,12 +34,12 @@ from studies.engine import Resources  # noqa: E402
 @contextmanager
 def connected(resources: Resources) -> Iterator[None]:
     """A Ray with these resources, shut down afterwards, or the cluster at their address, left running; one that this
-    process is connected to already is used as it is. Raises UserError where no machine of it can hold a trial."""
+    process is connected to already is used as it is. Raises UserError where that is another than asked for, or where no
+    machine of it can hold a trial."""
     logging.getLogger("ray.tune").setLevel(logging.INFO if resources.verbose else logging.CRITICAL)
     ours = not ray.is_initialized()
-    if ours:
-        local = {} if resources.address else {"num_cpus": resources.cpus, "num_gpus": resources.gpus}
-        _init(resources.address or "local", resources.verbose, **local)
+    local = {} if resources.address else {"num_cpus": resources.cpus, "num_gpus": resources.gpus}
+    _connect(resources.address or "local", resources.verbose, **local)
     try:
         _check_fit(resources)
         yield
@@ -50,28 +50,41 @@ def connected(resources: Resources) -> Iterator[None]:
 
 def totals(address: str) -> tuple[int, int]:
     """CPUs and GPUs of the cluster at ``address``, to which this process stays connected. Raises UserError."""
-    if not ray.is_initialized():
-        _init(address, verbose=False)
+    _connect(address, verbose=False)
     present = ray.cluster_resources()
     return int(present.get("CPU", 0)), int(present.get("GPU", 0))
 
 
-def _init(address: str, verbose: bool, **settings: Any) -> None:
+_joined: set[str] = set()  # addresses by which this process has reached the Ray that it is connected to
+
+
+def _connect(address: str, verbose: bool, **settings: Any) -> None:
+    """Raises UserError where no cluster answers, or this process is connected to another one."""
     try:
         _knock(address)
-        with _own_sigterm():
-            ray.init(
-                address=address,  # "local" unless asked for: a cluster that RAY_ADDRESS names is not ours to use
-                include_dashboard=None if address != "local" else False,
-                log_to_driver=verbose,
-                logging_level="INFO" if verbose else "ERROR",
-                **settings,
-            )
+        if not ray.is_initialized():
+            _init(address, verbose, **settings)
     except (OSError, ValueError, RuntimeError) as error:
         if address == "local":
             raise
         reason = str(error).strip().splitlines()[-1]
         raise UserError(f"address: no Ray cluster answers at {address!r} ({reason})") from None
+    present = ray.get_runtime_context().gcs_address
+    if address not in ("local", "auto", present, *_joined):
+        raise UserError(f"address: {address!r} is not the Ray that this process is connected to, which is at {present!r}")
+
+
+def _init(address: str, verbose: bool, **settings: Any) -> None:
+    _joined.clear()
+    with _own_sigterm():
+        ray.init(
+            address=address,  # "local" unless asked for: a cluster that RAY_ADDRESS names is not ours to use
+            include_dashboard=None if address != "local" else False,
+            log_to_driver=verbose,
+            logging_level="INFO" if verbose else "ERROR",
+            **settings,
+        )
+    _joined.add(address)
     if not verbose:  # log_to_driver leaves out what workers print, but not Ray's own page of text on each that dies
         ray._private.worker.print_to_stdstream = lambda *_, **__: None
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import time
 from dataclasses import replace
@@ -176,3 +177,14 @@ def test_what_the_recorder_raises_ends_the_run_as_it_is(ray_session, tmp_path):
 def test_a_ray_that_runs_already_must_have_what_a_trial_needs(ray_session, tmp_path):
     with recording(tmp_path, 4) as recorder, pytest.raises(UserError, match="gpus_per_trial: 1 is more than Ray has"):
         run(recorder, evaluate_quickly, None, Resources(1, 1, 2, 1))
+
+
+def test_another_cluster_than_the_connected_one_is_refused(ray_session):
+    from studies import raytune
+    from studies.cluster import totals
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(UserError, match=f"{address}.* is not the Ray that this process is connected to"):
+            totals(address)
+    assert totals(raytune.ray.get_runtime_context().gcs_address) == (2, 0)
