@@ -71,7 +71,7 @@ def _connect(address: str, verbose: bool, **settings: Any) -> None:
         raise UserError(f"address: no Ray cluster answers at {address!r} ({reason})") from None
     present = ray.get_runtime_context().gcs_address
     if address not in ("local", "auto", present, *_joined):
-        raise UserError(f"address: {address!r} is not the Ray that this process is connected to, which is at {present!r}")
+        raise UserError(f"address: {address!r} is not the Ray that this process is connected to ({present})")
 
 
 def _init(address: str, verbose: bool, **settings: Any) -> None:
