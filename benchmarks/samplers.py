@@ -57,6 +57,9 @@ class Known:
     def outcome(self, arch: Arch, seed: int) -> Outcome:
         return Outcome("ok", top1=float(self.curves[arch.id][seed, -1]), macs=self.macs[arch.id])
 
+    def curve(self, arch: Arch, seed: int) -> list[dict[str, float]]:
+        return [{"epoch": epoch, "top1": float(top1)} for epoch, top1 in enumerate(self.curves[arch.id][seed], 1)]
+
     def point(self, name: str) -> tuple[float, float]:
         """(log10 MACs, -true top1), both to be minimised."""
         return math.log10(self.macs[name]), -float(self.curves[name][:, -1].mean())
@@ -93,14 +96,14 @@ def _whole(table: Known) -> tuple[float, list[float]]:
     return _whole_of[id(table)]
 
 
-def ours(sampler: str, trials: int, seed: int) -> Iterator[tuple[Arch, Callable[[Outcome], None]]]:
+def ours(sampler: str, trials: int, seed: int) -> Iterator[tuple[Arch, Callable[..., None]]]:
     """The networks that a search tries; each has to be told its outcome."""
     proposer = Proposer(known().space, make(sampler, known().space, OBJECTIVES, population_for(trials), 12), seed)
     while proposer.asked < trials and (proposal := proposer.ask()):
         yield proposal.arch, partial(proposer.tell, proposal.number)
 
 
-def bare(sampler: str, trials: int, seed: int) -> Iterator[tuple[Arch, Callable[[Outcome], None]]]:
+def bare(sampler: str, trials: int, seed: int) -> Iterator[tuple[Arch, Callable[..., None]]]:
     """The same by Optuna alone."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     kinds = {"bare tpe": optuna.samplers.TPESampler, "bare nsga2": optuna.samplers.NSGAIISampler}
@@ -130,14 +133,13 @@ def stopped_search(sampler: str, trials: int, seed: int, reduction: int | None, 
     asha = Asha(OBJECTIVES, 9, grace, reduction) if reduction else None
     for number, (arch, tell) in enumerate(ours(sampler, trials, seed)):
         row = draw.randrange(3)
-        outcome, curve = known().outcome(arch, row), known().curves[arch.id][row]
-        for epoch, top1 in enumerate(curve, 1):
+        outcome, curve = known().outcome(arch, row), known().curve(arch, row)
+        for epoch, metrics in enumerate(curve, 1):
             spent += 1
-            metrics = {"epoch": epoch, "top1": float(top1), "val_loss": 0.0}
             if asha and not asha.report(number, epoch, values_at(OBJECTIVES, outcome, metrics)):
-                outcome = replace(outcome, status="stopped", top1=float(top1))
+                outcome, curve = replace(outcome, status="stopped", top1=metrics["top1"]), curve[:epoch]
                 break
-        tell(outcome)
+        tell(outcome, curve)
         if outcome.status == "ok":
             names.append(arch.id)
         found.append((spent, known().share(names)))

@@ -116,7 +116,7 @@ def proposer_of(plan: Plan, foreign: Sequence[TrialRecord] = ()) -> Proposer:
     )
     for record in foreign:
         if record.outcome:
-            sampler.learn(record.arch, record.outcome)
+            sampler.learn(record.arch, record.outcome, record.epochs)
     return Proposer(
         plan.space,
         sampler,

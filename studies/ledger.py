@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,8 @@ from studies import rewards
 LEDGER = "trials.jsonl"
 SCHEMA = 1
 STATUSES = ("ok", "rejected", "stopped", "failed")
+Curve = Sequence[Mapping[str, Any]]
+"""A trial's metrics, one mapping an epoch: ``{"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "top1": 31.2}``."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class TrialRecord:
     """One trial as the ledger knows it. ``outcome`` is None while it runs (or when the run ended under it).
 
     measured: what was known before it trained. epoch_times: when each of ``epochs`` was recorded.
-    epochs: one dict an epoch, for example ``{"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "top1": 31.2}``.
+    epochs: the learning curve.
     """
 
     number: int

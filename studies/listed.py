@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from search_spaces import Arch, UserError
-from studies.ledger import Outcome, TrialRecord
+from studies.ledger import Curve, Outcome, TrialRecord
 from studies.proposer import Proposal
 
 
@@ -27,7 +27,7 @@ class Listed:
         self.asked += 1
         return Proposal(number, arch, seed)
 
-    def tell(self, number: int, outcome: Outcome) -> None:
+    def tell(self, number: int, outcome: Outcome, curve: Curve = ()) -> None:
         """Nothing: what was found changes no list."""
 
     def restore(self, records: Iterable[TrialRecord]) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from search_spaces import Arch, UserError
 from search_spaces.space import SearchSpace
-from studies.ledger import Outcome, TrialRecord
-from studies.repeats import merged
+from studies.ledger import Curve, Outcome, TrialRecord
+from studies.repeats import mean_curve, merged
 from studies.samplers import Sampler
 
 Violations = Callable[[Arch], Mapping[str, float]]
@@ -78,7 +78,7 @@ class Proposer:
         self._violations = violations
         self._first = deque(arch for arch in first if space.contains(arch))
         self._archs: dict[int, Arch] = {}  # of trials that the sampler has not learned
-        self._outcomes: dict[int, Outcome] = {}
+        self._told: dict[int, tuple[Outcome, Curve]] = {}
         self._learned = 0
         self._seen: set[object] = set()
         self._feasible: list[Arch] | None = None
@@ -98,9 +98,9 @@ class Proposer:
         self._record(arch)
         return Proposal(number, arch, trial_seed(self.seed, number))
 
-    def tell(self, number: int, outcome: Outcome) -> None:
+    def tell(self, number: int, outcome: Outcome, curve: Curve = ()) -> None:
         """Keeps the outcome until the trial whose proposal may use it is asked for."""
-        self._outcomes[number] = outcome
+        self._told[number] = outcome, curve
 
     def restore(self, records: Iterable[TrialRecord]) -> None:
         """Once, before the first ask: the trials of a run that goes on. Those without an outcome are told later.
@@ -116,7 +116,7 @@ class Proposer:
                 raise UserError(f"trial {record.number}: another network than before, but repeats is {self.repeats}")
             self._record(record.arch)
             if record.outcome:
-                self._outcomes[record.number] = record.outcome
+                self.tell(record.number, record.outcome, record.epochs)
 
     def _record(self, arch: Arch) -> None:
         self._archs[self.asked] = arch
@@ -126,12 +126,13 @@ class Proposer:
     def _catch_up(self) -> bool:
         """Lets the sampler learn all trials that the next proposal is made from; False: one of them has not ended."""
         end = self.asked - self.lag
-        if any(number not in self._outcomes for number in range(self._learned, end)):
+        if any(number not in self._told for number in range(self._learned, end)):
             return False
         while self._learned + self.repeats <= end:
             group = range(self._learned, self._learned + self.repeats)
             archs = [self._archs.pop(number) for number in group]
-            self.sampler.learn(archs[0], merged([self._outcomes.pop(number) for number in group]))
+            outcomes, curves = zip(*(self._told.pop(number) for number in group), strict=True)
+            self.sampler.learn(archs[0], merged(outcomes), mean_curve(curves))
             self._learned += self.repeats
         return True
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from search_spaces import Arch
 from studies.asha import Asha, values_at
-from studies.ledger import Ledger, Outcome, TrialRecord
+from studies.ledger import Curve, Ledger, Outcome, TrialRecord
 from studies.proposer import Proposal
 
 
@@ -26,7 +26,7 @@ class Proposes(Protocol):
 
     def ask(self) -> Proposal | None: ...
 
-    def tell(self, number: int, outcome: Outcome) -> None: ...
+    def tell(self, number: int, outcome: Outcome, curve: Curve = ()) -> None: ...
 
     def restore(self, records: Iterable[TrialRecord]) -> None: ...
 
@@ -110,6 +110,7 @@ class Recorder:
         self._stopper = stopper
         self._running: dict[int, Proposal] = {}
         self._known: dict[int, Outcome] = {}
+        self._curves: dict[int, list[dict[str, Any]]] = {}
         self._since: dict[int, float] = {}
         self._draining = False
         self._paused = 0
@@ -159,6 +160,7 @@ class Recorder:
     def epoch(self, number: int, metrics: dict[str, Any], saved: bool) -> bool:
         """Whether the trial is to go on; ``saved``: what it has learned so far can be taken up again later."""
         self._ledger.epoch(number, metrics)
+        self._curves[number].append(metrics)
         self._on_event(EpochEnded(number, metrics))
         known = self._known.get(number, Outcome("stopped"))
         if self._stopper and not self._stopper.report(
@@ -190,12 +192,13 @@ class Recorder:
         self._durations.append(time.monotonic() - self._since[number])
         if path := checkpoint_of(self.checkpoints, number):
             path.unlink(missing_ok=True)
-        self._proposer.tell(number, outcome)
+        self._proposer.tell(number, outcome, self._curves.pop(number))
         self._on_event(Finished(number, outcome))
 
     def _start(self, task: Proposal) -> None:
         self._ledger.started(task.number, task.arch, task.seed)
         self._since[task.number] = time.monotonic()
+        self._curves[task.number] = []
         self._on_event(Started(task.number, task.arch))
 
     def _all_asked(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from studies.ledger import Latency, Outcome, TrialRecord
+from studies.ledger import Curve, Latency, Outcome, TrialRecord
 
 MEANS = ("top1", "val_loss", "step_time_s", "peak_memory_mb")
 ORDER = ("rejected", "stopped", "failed")
@@ -24,6 +24,16 @@ def merged(outcomes: Sequence[Outcome]) -> Outcome:
         return min(outcomes, key=lambda outcome: ORDER.index(outcome.status))
     means: dict[str, Any] = {name: _mean([getattr(outcome, name) for outcome in ok]) for name in MEANS}
     return replace(ok[0], **means, latency=_latency([o.latency for o in ok if o.latency]))
+
+
+def mean_curve(curves: Sequence[Curve]) -> Curve:
+    """The means of what all of them have, epoch by epoch."""
+    if len(curves) == 1:
+        return curves[0]
+    return [
+        {name: statistics.fmean(one[name] for one in same) for name in same[0] if all(name in one for one in same)}
+        for same in zip(*curves, strict=False)
+    ]
 
 
 def networks(trials: Iterable[TrialRecord]) -> list[TrialRecord]:

@@ -37,7 +37,7 @@ class Spy:
     def propose(self, rng, allowed):
         return self.answer(rng) if self.answer else SPACE.sample(rng)
 
-    def learn(self, arch, outcome):
+    def learn(self, arch, outcome, curve=()):
         self.learned.append((arch, outcome))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from search_spaces import Arch
-from studies.ledger import Outcome
+from studies.ledger import Curve, Outcome
 from studies.objectives import direction
 
 Allowed = Callable[[Arch], bool]
@@ -28,8 +28,8 @@ class Sampler(Protocol):
     def propose(self, rng: random.Random, allowed: Allowed) -> Arch | None:
         """A network that is ``allowed`` if a bounded effort finds one; otherwise one that is not, or None."""
 
-    def learn(self, arch: Arch, outcome: Outcome) -> None:
-        """Called once for each network that was tried, in order of trial numbers."""
+    def learn(self, arch: Arch, outcome: Outcome, curve: Curve = ()) -> None:
+        """Called once for each network that was tried, in order of trial numbers. curve: its epochs' metrics."""
 
 
 @dataclass(frozen=True)

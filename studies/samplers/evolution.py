@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from search_spaces import Arch
 from search_spaces.space import SearchSpace
-from studies.ledger import Outcome
+from studies.ledger import Curve, Outcome
 from studies.samplers.base import Allowed, Tried, tried
 from studies.samplers.random_search import RandomSearch
 from studies.samplers.ranking import fitness
@@ -31,7 +31,7 @@ class Evolution:
         self._rejected: list[Tried] = []
         self._fitness: list[tuple[tuple[float, ...], Arch]] = []  # of those that breed; empty when out of date
 
-    def learn(self, arch: Arch, outcome: Outcome) -> None:
+    def learn(self, arch: Arch, outcome: Outcome, curve: Curve = ()) -> None:
         network = tried(arch, outcome, self.objectives)
         if network is None:
             return

@@ -10,7 +10,7 @@ import optuna
 
 from search_spaces import Arch
 from search_spaces.space import SearchSpace
-from studies.ledger import Outcome
+from studies.ledger import Curve, Outcome
 from studies.samplers.base import Allowed, tried
 from studies.samplers.optuna_trials import REDRAWS, as_trial, distributions, new_study, seed_from
 
@@ -25,7 +25,7 @@ class NSGA2:
         self._parents: list[optuna.trial.FrozenTrial] = []
         self._children: list[optuna.trial.FrozenTrial] = []
 
-    def learn(self, arch: Arch, outcome: Outcome) -> None:
+    def learn(self, arch: Arch, outcome: Outcome, curve: Curve = ()) -> None:
         network = tried(arch, outcome, self.objectives)
         if network is None:
             return

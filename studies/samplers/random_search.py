@@ -6,7 +6,7 @@ import random
 
 from search_spaces import Arch
 from search_spaces.space import SearchSpace
-from studies.ledger import Outcome
+from studies.ledger import Curve, Outcome
 from studies.samplers.base import Allowed
 
 DRAWS = 5000
@@ -24,5 +24,5 @@ class RandomSearch:
                 return arch
         return None
 
-    def learn(self, arch: Arch, outcome: Outcome) -> None:
+    def learn(self, arch: Arch, outcome: Outcome, curve: Curve = ()) -> None:
         """Nothing."""

@@ -35,11 +35,22 @@ def as_loss(metric: str, mean: np.ndarray, std: np.ndarray) -> tuple[np.ndarray,
     return error - CEILING, error * std
 
 
+def extrapolated(value: float, early: np.ndarray, late: np.ndarray) -> tuple[float, float]:
+    """What is to be expected at the end of a trial that has ``value`` after an epoch, and the share of the variance at
+    the end that this explains, by the line through others that have both (``early``, ``late``)."""
+    covariance = np.cov(early, late)
+    if not covariance[0, 0] * covariance[1, 1]:
+        return float(late.mean()), 0.0
+    slope = max(0.0, covariance[0, 1] / covariance[0, 0])
+    share = slope**2 * covariance[0, 0] / covariance[1, 1]
+    return float(late.mean() + slope * (value - early.mean())), float(share)
+
+
 class Regression:
     """Bayesian linear regression; noise and shrinkage follow from the data (MacKay 1992)."""
 
-    def __init__(self, rows: np.ndarray, values: np.ndarray) -> None:
-        self._ridge = BayesianRidge().fit(rows, values)
+    def __init__(self, rows: np.ndarray, values: np.ndarray, weights: np.ndarray) -> None:
+        self._ridge = BayesianRidge().fit(rows, values, weights)
 
     def predict(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For each row the expected value, and the standard deviation of what is not known of that; the noise of a

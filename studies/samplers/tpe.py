@@ -10,7 +10,7 @@ import optuna
 
 from search_spaces import Arch
 from search_spaces.space import SearchSpace
-from studies.ledger import Outcome
+from studies.ledger import Curve, Outcome
 from studies.samplers.base import Allowed, Tried, tried
 from studies.samplers.optuna_trials import REDRAWS, as_trial, distributions, new_study, seed_from
 from studies.samplers.ranking import remembered
@@ -30,7 +30,7 @@ class TPE:
         self._known: list[Tried] = []
         self._study = new_study(len(self.objectives))
 
-    def learn(self, arch: Arch, outcome: Outcome) -> None:
+    def learn(self, arch: Arch, outcome: Outcome, curve: Curve = ()) -> None:
         network = tried(arch, outcome, self.objectives)
         if network is None:
             return
