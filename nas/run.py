@@ -85,8 +85,11 @@ def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: boo
         log.info("%s", command)
         _describe(images)
         done = sum(record.outcome is not None for record in records)
-        console.print(f"resuming: {done} trials are done, {len(records) - done} begin again where they were")
-        _go(now, images, run_dir, writer, records, foreign, begun)
+        # A search that is being confirmed is over, unless this command asks for more of it.
+        over = (run_dir / runfolder.CONFIRM).exists() and not any(field.startswith("search.") for field in changes)
+        left = "the search is over" if over else f"{len(records) - done} begin again where they were"
+        console.print(f"resuming: {done} trials are done, {left}")
+        _go(now, images, run_dir, writer, records, foreign, begun, over)
 
 
 def load_images(plan: Plan) -> data.ImageSet:
@@ -182,10 +185,11 @@ def _go(
     records: Sequence[TrialRecord],
     foreign: Sequence[TrialRecord],
     begun: float,
+    over: bool = False,
 ) -> None:
-    """Runs what is left, then writes and prints what was found, however the trials ended."""
+    """Runs what is left, then writes and prints what was found, however the trials ended. over: but no more trials."""
     try:
-        ended = _run_trials(plan, images, run_dir, writer, records, foreign, begun)
+        ended = over or _run_trials(plan, images, run_dir, writer, records, foreign, begun)
         if plan.spec.confirm.networks:
             confirm(plan, images, run_dir, console)
     except BaseException as error:

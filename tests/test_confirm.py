@@ -89,3 +89,17 @@ def test_a_resumed_run_confirms_with_the_same_epochs_or_says_so(searched, run_di
     assert done.returncode == 2
     assert done.stderr.startswith("error: --confirm-epochs: 9, but")
     assert read_spec(run_dir)["confirm"]["epochs"] == 2
+
+
+def test_a_run_that_was_being_confirmed_searches_no_further(searched, run_dir):
+    before = read(run_dir)
+    done = subprocess.run(
+        [sys.executable, "-m", "nas.search", "--resume", str(run_dir), "--seeds", "3"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 trials are done, the search is over" in done.stdout
+    assert read(run_dir) == before
+    assert [record.status for record in read(run_dir / "confirm")] == ["ok"] * 3

@@ -126,10 +126,10 @@ def test_each_layout_equals_fvcore(name):
     assert fvcore_cost(arch, 10) == count(arch, 10)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("space", builtin_spaces())
 def test_random_networks_equal_fvcore(space, seed):
-    """Three of twelve with TensorFlow's padding, whose arithmetic makes fvcore's tracing slow."""
+    """A quarter with TensorFlow's padding, whose arithmetic makes fvcore's tracing slow."""
     arch = load_space(space).sample(random.Random(seed)).at(SMALL_SIDES[seed % 3])
     arch = replace(arch, padding="same" if seed % 4 == 3 else "symmetric")
     assert fvcore_cost(arch) == count(arch)

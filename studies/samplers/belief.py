@@ -16,7 +16,7 @@ from studies.samplers.features import COST_COLUMNS
 from studies.samplers.ranking import remembered
 from studies.samplers.regression import Regression, as_loss, extrapolated, modelled
 
-MOST = 300  # networks that are remembered; then half of them are forgotten, see ``ranking.remembered``
+MOST = 200  # networks that are remembered; then half of them are forgotten, see ``ranking.remembered``
 START = 6  # finished trials before anything is predicted
 
 
@@ -37,9 +37,8 @@ class Belief:
     What training has shown of a trial that was stopped counts for as much as it tells of the end (``extrapolated``).
     """
 
-    def __init__(self, objectives: Sequence[str], used: Sequence[int]) -> None:
-        """used: the columns of a network's row that regressions look at."""
-        self.objectives, self._used = tuple(objectives), list(used)
+    def __init__(self, objectives: Sequence[str]) -> None:
+        self.objectives = tuple(objectives)
         self.known: list[Known] = []
         self._predicted = tuple(dict.fromkeys(name for name in (*METRICS, *objectives) if name not in COUNTED))
         self._limits: dict[str, constraint.Constraint] = {}
@@ -77,7 +76,7 @@ class Belief:
             if name in COUNTED:
                 means[:, axis] = rows[:, COST_COLUMNS[name]]
             else:
-                means[:, axis], stds[:, axis] = as_loss(name, *self._regression(name).predict(rows[:, self._used]))
+                means[:, axis], stds[:, axis] = as_loss(name, *self._regression(name).predict(rows))
         return means, stds
 
     def keeps_limits(self, rows: np.ndarray) -> np.ndarray:
@@ -87,7 +86,7 @@ class Belief:
         for limit in self._limits.values():
             end = modelled(limit.metric, limit.limit)
             if end is not None and sum(limit.metric in known.values for known in self.known) >= START:
-                mean, std = self._regression(limit.metric).predict(rows[:, self._used])
+                mean, std = self._regression(limit.metric).predict(rows)
                 below = ndtr((end - mean) / np.maximum(std, 1e-9))
                 share *= below if (limit.operator == "<=") == (direction(limit.metric) == "minimize") else 1 - below
         return share
@@ -102,7 +101,7 @@ class Belief:
             told = [(known.row, known.values[metric], 1.0) for known in self.known if metric in known.values]
             told += self._of_stopped(metric)
             rows, values, weights = zip(*told, strict=True)
-            self._regressions[metric] = Regression(np.array(rows)[:, self._used], np.array(values), np.array(weights))
+            self._regressions[metric] = Regression(np.array(rows), np.array(values), np.array(weights))
         return self._regressions[metric]
 
     def _of_stopped(self, metric: str) -> list[tuple[np.ndarray, float, float]]:

@@ -25,8 +25,6 @@ class Features:
         reference = np.array([self._raw(space.sample(rng)) for _ in range(REFERENCE)])
         self._mean, scale = reference.mean(0), reference.std(0)
         self._scale = np.where(scale > 0, scale, 1.0)
-        # What a regression is to look at: of the costs MACs alone, since three that say nearly the same mislead it.
-        self.used = [*range(len(scale) - len(COST_COLUMNS)), len(scale) + COST_COLUMNS["macs"]]
 
     def row(self, arch: Arch) -> np.ndarray:
         return (np.array(self._raw(arch)) - self._mean) / self._scale

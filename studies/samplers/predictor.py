@@ -50,7 +50,7 @@ class Predictor:
     def __init__(self, space: SearchSpace, objectives: Sequence[str], num_classes: int) -> None:
         self.space, self.objectives = space, tuple(objectives)
         self._features = Features(space, num_classes)
-        self._belief = Belief(objectives, self._features.used)
+        self._belief = Belief(objectives)
 
     def learn(self, arch: Arch, outcome: Outcome, curve: Curve = ()) -> None:
         self._belief.learn(arch, self._features.row(arch), outcome, curve)
