@@ -17,6 +17,7 @@ from nas.checkpoint import Checkpoint
 from nas.data import ImageSet
 from nas.environment import device_name
 from nas.latency import measure
+from nas.lease import Lease
 from nas.memory import PeakMemory
 from nas.train import Diverged, train
 from search_spaces import Arch, constraint, cost
@@ -61,13 +62,14 @@ def _build_and_train(
     known: dict[str, Any],
 ) -> Outcome:
     """Fills ``known`` as it goes, so that a failure keeps what was found before it."""
-    knobs, timings = spec.train, known["timings"]
+    knobs, timings, lease = spec.train, known["timings"], Lease.of_host()
     torch.set_num_threads(spec.resources.cpus_per_trial)
     torch.manual_seed(seed)
-    model = build_model(arch, images.num_classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)
-    model = model.to(device).to(memory_format=torch.channels_last)
-    with _timed(timings, "fvcore_s"):
-        known["macs_fvcore"] = count_fvcore(model, arch.resolution)
+    with lease.sharing():  # building and counting would disturb a measurement, as training would
+        model = build_model(arch, images.num_classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)
+        model = model.to(device).to(memory_format=torch.channels_last)
+        with _timed(timings, "fvcore_s"):
+            known["macs_fvcore"] = count_fvcore(model, arch.resolution)
     params = sum(parameter.numel() for parameter in model.parameters())
     for name, closed, built in (("MACs", known["macs"], known["macs_fvcore"]), ("parameters", known["params"], params)):
         if closed != built:
@@ -82,7 +84,7 @@ def _build_and_train(
     session.measured(Outcome("stopped", **known))
     with _timed(timings, "train_s"), PeakMemory(device, model) as peak:
         saved = Checkpoint(session.checkpoint)
-        history = train(model, images, knobs, seed, device, session.epoch, arch.resolution, saved)
+        history = train(model, images, knobs, seed, device, session.epoch, arch.resolution, saved, lease)
     found = {name: history[-1][name] for name in ("top1", "val_loss")}
     found["step_time_s"] = statistics.median(metrics["step_time_s"] for metrics in history)
     found["peak_memory_mb"] = peak.mb

@@ -200,6 +200,7 @@ def test_training_that_was_broken_off_ends_as_the_one_that_was_not(tmp_path, opt
         for metrics in history:
             assert metrics.pop("time_s") > 0
             assert metrics.pop("step_time_s") > 0
+            assert metrics.pop("paused_s") == 0
         return history, model.state_dict()
 
     def break_off(metrics):
