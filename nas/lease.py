@@ -1,9 +1,10 @@
 """One latency measurement at a time on a host, while trainings pause: a reader-writer lock on its local disk.
 
-Trainings share the lease for a block of steps, let go of it and ask for it again; a measurement holds it alone. The
-lock is filelock's ``ReadWriteLock`` (SQLite's file locks, which are POSIX record locks): one that waits to measure bars
-new blocks, so that trainings cannot starve it, and the kernel frees what a process held as soon as it dies, whatever
-children it leaves. It costs 0.03 to 0.5 ms a block, by version of filelock (``benchmarks/lease.py cost``).
+Trainings share the lease; a measurement holds it alone. Who waits to measure touches the lock's file; a training looks
+at that after every step (some microseconds), lets go and asks again. Everyone asks through a gate, which is shut from
+the moment that somebody waits to measure, so that trainings cannot starve a measurement. Lock and gate are filelock's
+``ReadWriteLock`` (SQLite's file locks, which are POSIX record locks): the kernel frees what a process held as soon as
+it dies, whatever children it leaves. To let go and ask takes up to a millisecond, too long to do it after every step.
 
 Covered: all that uses nas on one host, as one user, with one temporary directory. Not covered, unless ``NAS_LEASE``
 names a file that they share: other users, containers with a /tmp of their own, jobs with a TMPDIR of their own. Not
@@ -26,8 +27,7 @@ from filelock import ReadWriteLock, Timeout
 from search_spaces import UserError
 
 VARIABLE = "NAS_LEASE"  # the lock's file instead of the default one; "off": none
-BLOCK_S = 0.1  # of training between two chances to measure; a step that takes longer is a block of its own
-PAUSE_S = 60.0  # for trainings to come to the end of a block; one that does not has been stopped
+PAUSE_S = 60.0  # for trainings to come to the end of a step; one that does not has been stopped
 HOLD_S = 60.0  # of one measurement; one that takes longer hangs, or has been stopped
 TURN_S = 0.2  # after a measurement in which trainings go on before the next, so that these cannot starve them
 QUEUE_S = 600.0  # for the measurements before one's own; and for a training until it no longer waits for any
@@ -51,7 +51,7 @@ class Lease:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._host = ReadWriteLock(path, is_singleton=False)
-            self._queue = ReadWriteLock(f"{path}.queue", is_singleton=False)
+            self._gate = ReadWriteLock(f"{path}.gate", is_singleton=False)
         except (OSError, ValueError) as error:
             raise UserError(f"{VARIABLE}: {path} cannot be a lock file: {error}") from None
 
@@ -76,13 +76,10 @@ class Lease:
             return
         asked = time.monotonic()
         with ExitStack() as held:
-            # Those who measure line up apart, where they bar no training.
-            _sleep_out_turn(self.path)  # nor do those who measure again and again starve others in the line
-            if not _got(self._queue.acquire_write, queue_s):
+            if not _got(self._shut_gate, queue_s):
                 raise Deferred(f"other measurements did not end within {queue_s:g} s")
-            held.callback(self._queue.release, force=True)
-            _sleep_out_turn(self.path)
-            if not _got(self._host.acquire_write, pause_s):
+            held.callback(self._gate.release, force=True)
+            if not _got(self._clear, pause_s, sleep_s=0):
                 raise Deferred(f"a training did not pause within {pause_s:g} s; is its process stopped?")
             held.callback(self._host.release, force=True)
             held.callback(self.path.touch)
@@ -96,19 +93,39 @@ class Lease:
             if (took := time.monotonic() - start) > hold_s:
                 raise Deferred(f"the measurement took {took:.0f} s, others wait for {hold_s:g} s")
 
+    def _shut_gate(self) -> None:
+        """Not in the turn of those who waited while the last measurement ran; it touched the file at its end."""
+        ago_s = time.time() - self._touched() / 1e9
+        time.sleep(min(TURN_S, max(0.0, TURN_S - ago_s)))
+        self._gate.acquire_write(0)
+
+    def _clear(self) -> None:
+        assert self.path
+        self.path.touch()
+        self._host.acquire_write(0.05)
+
     def _let_go(self) -> None:
         self._host.release(force=True)
-        self._queue.release(force=True)
+        self._gate.release(force=True)
+
+    def _pass_gate(self) -> None:
+        with self._gate.read_lock(0):
+            self._host.acquire_read(0)
+
+    def _touched(self) -> int:
+        """When the file was touched last, in ns; 0: there is none, until somebody asks for the lease."""
+        try:
+            return self.path.stat().st_mtime_ns if self.path else 0
+        except FileNotFoundError:
+            return 0
 
     @contextmanager
-    def sharing(
-        self, settle: Callable[[], object] = lambda: None, block_s: float = BLOCK_S, queue_s: float = QUEUE_S
-    ) -> Iterator[Share]:
+    def sharing(self, settle: Callable[[], object] = lambda: None, queue_s: float = QUEUE_S) -> Iterator[Share]:
         """The host for work that would disturb a measurement, such as training, for as long as nobody measures.
 
         settle: called before the lease is let go; on a GPU it waits for what was started there.
         """
-        share = Share(self, settle, block_s, queue_s)
+        share = Share(self, settle, queue_s)
         share._acquire()
         try:
             yield share
@@ -119,26 +136,26 @@ class Lease:
 class Share:
     """paused_s: seconds spent so far in waiting for measurements, and in asking whether there are any."""
 
-    def __init__(self, lease: Lease, settle: Callable[[], object], block_s: float, queue_s: float) -> None:
-        self._lease, self._settle, self._block_s, self._queue_s = lease, settle, block_s, queue_s
-        self._held, self._begun = False, 0.0
+    def __init__(self, lease: Lease, settle: Callable[[], object], queue_s: float) -> None:
+        self._lease, self._settle, self._queue_s = lease, settle, queue_s
+        self._held, self._seen = False, 0
         self.paused_s = 0.0
 
     def step(self) -> None:
-        """To be called after every step: gives way to a measurement that waits once the block is over."""
-        if time.monotonic() - self._begun >= self._block_s:
+        """To be called after every step: gives way where somebody waits to measure."""
+        if self._lease.path and not (self._held and self._lease._touched() == self._seen):
             self._release()
             self._acquire()
 
     def _acquire(self) -> None:
         """After ``queue_s`` it goes on without, since whoever measures has been stopped, and waits no more until it has
         had the lease again; the measurement is deferred when it goes on."""
-        asked = time.monotonic()
-        if self._lease.path:
-            self._held = _got(self._lease._host.acquire_read, self._queue_s if self._lease._patient else 0)
-            self._lease._patient = self._held
-            self.paused_s += time.monotonic() - asked
-        self._begun = time.monotonic()
+        if not self._lease.path:
+            return
+        asked, self._seen = time.monotonic(), self._lease._touched()
+        self._held = _got(self._lease._pass_gate, self._queue_s if self._lease._patient else 0)
+        self._lease._patient = self._held
+        self.paused_s += time.monotonic() - asked
 
     def _release(self) -> None:
         if self._held:
@@ -153,23 +170,17 @@ def _user() -> int:
     return os.getuid() if hasattr(os, "getuid") else 0  # Windows has a temporary directory for each user
 
 
-def _sleep_out_turn(path: Path) -> None:
-    """The turn of those who waited while the last measurement ran; it touched the file at its end."""
-    ago_s = time.time() - path.stat().st_mtime
-    time.sleep(min(TURN_S, max(0.0, TURN_S - ago_s)))
-
-
-def _got(acquire: Callable[[float], object], timeout_s: float) -> bool:
-    """Whether it was acquired in time. Waits a second at a time, since SQLite's wait hears no Ctrl-C."""
+def _got(attempt: Callable[[], object], timeout_s: float, sleep_s: float = 0.1) -> bool:
+    """Whether an attempt succeeded in time. Those who sleep between theirs disturb no measurement meanwhile."""
     end = time.monotonic() + timeout_s
     while True:
-        left = end - time.monotonic()
         try:
-            acquire(min(1.0, max(0.0, left)))
+            attempt()
             return True
         except Timeout:
-            if left <= 1:
+            if time.monotonic() >= end:
                 return False
+            time.sleep(sleep_s)
 
 
 NO_LEASE = Lease(None)

@@ -27,7 +27,7 @@ from nas.lease import Lease
 lease = Lease(Path(sys.argv[1]))
 how = sys.argv[2]
 if how == "train":
-    with lease.sharing(block_s=0.05) as share, open(sys.argv[3], "a") as steps:
+    with lease.sharing() as share, open(sys.argv[3], "a") as steps:
         print(0, flush=True)
         while True:
             time.sleep(0.005)
@@ -151,7 +151,7 @@ def test_a_stopped_training_defers_the_measurement_and_goes_on_later(lease, hold
 def test_training_goes_on_beside_a_stopped_measurement_and_finds_back(lease, hold, path):
     measurer, _ = hold("measure")
     os.kill(measurer.pid, signal.SIGSTOP)
-    with lease.sharing(block_s=0, queue_s=0.3) as share:
+    with lease.sharing(queue_s=0.3) as share:
         assert share.paused_s >= 0.3
         for _ in range(3):
             share.step()  # does not wait
