@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from importlib import metadata
+from io import BufferedReader
 from typing import IO, Any
 
 FRAME = struct.Struct(">4sIQ")  # before a message: MAGIC, length of the JSON object, length of the bytes that follow it
@@ -54,7 +55,7 @@ def send(file: IO[bytes], head: dict[str, Any], payload: bytes = b"") -> None:
     file.flush()
 
 
-def receive(file: IO[bytes]) -> tuple[dict[str, Any], bytes]:
+def receive(file: BufferedReader) -> tuple[dict[str, Any], bytes]:
     """The next message. Raises EOFError at the end of ``file``, and Garbled."""
     if not (frame := file.read(FRAME.size)):
         raise EOFError
@@ -62,7 +63,7 @@ def receive(file: IO[bytes]) -> tuple[dict[str, Any], bytes]:
         magic, length, size = FRAME.unpack(frame)
         if magic == MAGIC:
             return json.loads(file.read(length)), file.read(size)
-    raise Garbled(frame.decode(errors="replace"))
+    raise Garbled((frame + file.peek()[:80]).decode(errors="replace"))
 
 
 def main() -> None:
@@ -88,7 +89,7 @@ def main() -> None:
         _end(repr(error))
 
 
-def _listen(file: IO[bytes], requests: queue.SimpleQueue[Any]) -> None:
+def _listen(file: BufferedReader, requests: queue.SimpleQueue[Any]) -> None:
     try:
         while True:
             requests.put(receive(file))
@@ -231,6 +232,7 @@ def describe() -> dict[str, Any]:
         "cpu": cpu,
         "cores": os.cpu_count(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or None,
+        "pid": os.getpid(),
         "host": _read("/proc/sys/kernel/random/boot_id") or platform.node(),
         "system": platform.platform(),
         "python": platform.python_version(),

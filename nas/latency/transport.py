@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ class Connection:
             raise UserError(f"device: {address}: {command[0]} cannot be run here: {error.strerror}") from None
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
-        assert stdout is not None
+        assert isinstance(stdout, BufferedReader)
         self._to, self._from = stdin, stdout
         try:
             self.description = self.ask("describe", limit_s=CONNECT_S, source=source)
@@ -124,15 +125,17 @@ class Connection:
         watchdog.start()
         self.lost = True  # until it has answered
         try:
-            self._to.write(source)
-            agent.send(self._to, {"do": what, "limit_s": limit_s, **fields}, program)
+            with suppress(BrokenPipeError):  # what it said before it ended says more
+                self._to.write(source)
+                agent.send(self._to, {"do": what, "limit_s": limit_s, **fields}, program)
             answer, _ = agent.receive(self._from)
         except agent.Garbled as error:
             said = " ".join(str(error).split())
             raise DeviceLost(f"device: {self.address}: something else than the agent answers: {said!r}") from None
         except (OSError, EOFError):
             cause = f"no answer within {limit_s:g} s" if time.monotonic() - start > limit_s else self._last_words()
-            raise DeviceLost(f"device: {self.address}: cannot {what}: {cause}") from None
+            failed = "no agent starts there" if source else f"cannot {what}"
+            raise DeviceLost(f"device: {self.address}: {failed}: {cause}") from None
         finally:
             watchdog.cancel()
         self.lost = False
@@ -150,9 +153,10 @@ class Connection:
         return next((line.strip() for line in reversed(lines) if line.strip()), f"its agent ended with code {code}")
 
     def close(self) -> None:
-        """The agent ends, whatever it does, and with it what it locked."""
+        """The agent ends, whatever it does, and the device is free."""
         if self.lost:
             self._process.kill()
+        self.lost = True
         for file in (self._to, self._from):
             with suppress(OSError):  # what is left to write to one that is gone
                 file.close()
