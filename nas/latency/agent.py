@@ -200,6 +200,7 @@ def _onnx(program: bytes, shape: Sequence[int], threads: int) -> tuple[Network, 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     session = onnxruntime.InferenceSession(program, options, providers=["CPUExecutionProvider"])
     binding = session.io_binding()
     x = numpy.random.default_rng(0).standard_normal(shape, dtype=numpy.float32)
