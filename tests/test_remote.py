@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from nas.latency import transport
-from nas.latency.remote import RemoteDevice, measure_remote, program
+from nas.latency.remote import RemoteDevice, measure_remote, program, ready
 from nas.latency.transport import Connection, DeviceLost, device_of
 from nas.lease import NO_LEASE, Deferred, Lease
 from search_spaces import Arch, Stage, UserError
@@ -178,7 +178,7 @@ def test_a_python_without_runtimes(tmp_path):
     address = f"local:{tmp_path}/bare/bin/python"
     spec = LatencySpec()
     with pytest.raises(UserError, match=r"onnxruntime or torch is not installed there: pip install onnxruntime$"):
-        measure_remote(SMALL, 16, spec, address)
+        ready(spec, address)
     with RemoteDevice(address) as device, device.exclusive(), pytest.raises(UserError, match="No module named '"):
         loaded(device, b"")
 
@@ -207,7 +207,7 @@ def test_a_measurement_from_end_to_end(model):
     spec = LatencySpec(max_s=0.3, warmup_s=0.05, block_ms=5, retries=0, batch_size=2)
     latency = measure_remote(model, 16, spec, "local:")
     assert latency.key == {
-        "device": latency.key["device"],
+        "device": ready(spec, "local:")["device"],
         "runtime": f"onnxruntime {ort.__version__}",
         "dtype": "float32",
         "batch": 2,

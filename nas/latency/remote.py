@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -33,7 +33,7 @@ from nas.latency.measure import REFERENCE, REFERENCE_PX, REMEMBERED
 from nas.latency.modes import resolve
 from nas.latency.protocol import Network
 from nas.latency.transport import Connection
-from nas.lease import NO_LEASE, QUEUE_S, Deferred, Lease
+from nas.lease import HOLD_S, NO_LEASE, QUEUE_S, Deferred, Lease
 from search_spaces import Arch, UserError
 from search_spaces.build import build_model
 from search_spaces.published import load
@@ -72,8 +72,11 @@ class RemoteDevice:
         self._connection.close()
 
     @contextmanager
-    def exclusive(self, timeout_s: float = QUEUE_S) -> Iterator[float]:
-        """The device for this client alone; seconds waited for it. Raises Deferred where others do not give it free."""
+    def exclusive(self, timeout_s: float = QUEUE_S, hold_s: float = HOLD_S) -> Iterator[float]:
+        """The device for this client alone; seconds waited for it. Raises Deferred where others do not give it free.
+
+        hold_s: how long other measurements and trainings of a device that is this host wait for it at most.
+        """
         # The agent's lock before the lease, since trainings pause for the lease.
         silence_s = SILENCE_S if self._lease.path is None else 2 * QUEUE_S
         answer = self._connection.ask(
@@ -83,7 +86,7 @@ class RemoteDevice:
             raise Deferred(f"{self.address}: {answer['deferred']}")
         with ExitStack() as held:
             held.callback(self._unlock)
-            yield answer["waited_s"] + held.enter_context(self._lease.measuring())
+            yield answer["waited_s"] + held.enter_context(self._lease.measuring(hold_s=hold_s))
 
     def _unlock(self) -> None:
         if not self._connection.lost:
@@ -115,8 +118,9 @@ class RemoteDevice:
 
 
 def measure_remote(network: nn.Module | Arch, resolution: int, spec: LatencySpec, address: str) -> Latency:
-    """Times ``network`` (a module is left in eval mode) on the device at ``address``, in float32 on its CPU, on an
-    input of (batch, 3, resolution, resolution); the ratio is to the reference network at batch 1.
+    """Times ``network`` on the device at ``address``, in float32 on its CPU, on an input of (batch, 3, resolution,
+    resolution); the ratio is to the reference network at batch 1. A module is left in eval mode; an Arch has 1000
+    classes.
 
     By ``spec.mode``: ``onnxruntime``, or ``eager``, which is an exported torch program that torch runs there; None:
     the first of these that is installed there. ``deferred`` where another client keeps the device. Raises UserError
@@ -133,17 +137,26 @@ def measure_remote(network: nn.Module | Arch, resolution: int, spec: LatencySpec
         key |= {"batch": spec.batch_size, "resolution": resolution, "threads": spec.threads}
         key |= {"memory_format": "contiguous" if mode == "onnxruntime" else "channels_last"}
         try:
-            with device.exclusive():
+            with device.exclusive(hold_s=LOAD_S):
                 device.load("reference", FORMATS[mode], reference, REFERENCE_SHAPE, spec.threads)
                 key["runtime"] = device.load("candidate", FORMATS[mode], candidate, shape, spec.threads)
         except Deferred as error:
             return Latency(key, None, status="deferred", reasons=(str(error),))
         seen = _seen(address, key["runtime"], spec.threads)
         baseline_ms = statistics.median(seen) if seen else None
-        latency, attempt = protocol.measure(device, spec, key, device.exclusive, baseline_ms)
+        exclusive = partial(device.exclusive, hold_s=HOLD_S + 3 * spec.max_s)
+        latency, attempt = protocol.measure(device, spec, key, exclusive, baseline_ms)
     if attempt:
         seen.append(statistics.median(attempt.reference.ravel().tolist()))
     return latency
+
+
+def ready(spec: LatencySpec, address: str) -> dict[str, Any]:
+    """What the device at ``address`` says of itself, to be asked before a search begins. Raises UserError where it
+    cannot be reached or cannot measure as ``spec`` has it."""
+    with RemoteDevice(address) as device:
+        _mode(spec, device)
+        return device.description
 
 
 def program(model: nn.Module, shape: Sequence[int], mode: str) -> bytes:
