@@ -16,7 +16,7 @@ from torch import nn
 from nas.checkpoint import Checkpoint
 from nas.data import ImageSet
 from nas.environment import device_name
-from nas.latency import measure
+from nas.latency.measure import measure
 from nas.lease import Lease
 from nas.memory import PeakMemory
 from nas.train import Diverged, train
@@ -76,8 +76,7 @@ def _build_and_train(
             return Outcome("failed", **known, error=f"{name} differ: closed form {closed}, built network {built}")
 
     with _timed(timings, "latency_s"):
-        shared = device.type == "cuda" and spec.resources.gpus_per_trial < 1
-        known["latency"] = measure(model, arch.resolution, spec.latency, device, shared)
+        known["latency"] = measure(model, arch.resolution, spec.latency, device, lease)
     if broken := constraint.violations(spec.constraints, {"latency_ms": known["latency"].p50_ms}):
         return Outcome("rejected", **known, violations=broken)
 
@@ -88,8 +87,14 @@ def _build_and_train(
     found = {name: history[-1][name] for name in ("top1", "val_loss")}
     found["step_time_s"] = statistics.median(metrics["step_time_s"] for metrics in history)
     found["peak_memory_mb"] = peak.mb
-    if broken := constraint.violations(spec.constraints, found):
+    if known["latency"].status == "deferred":  # until whoever held the host may have let go of it
+        with _timed(timings, "latency_again_s"):
+            known["latency"] = measure(model, arch.resolution, spec.latency, device, lease)
+    latency = known["latency"]
+    if broken := constraint.violations(spec.constraints, found | {"latency_ms": latency.p50_ms}):
         return Outcome("rejected", **known, **found, violations=broken)
+    if unknown := [str(limit) for limit in spec.constraints if limit.metric == "latency_ms" and latency.p50_ms is None]:
+        return Outcome("failed", **known, **found, error=f"{unknown[0]} not checked: {latency.reasons[0]}")
     return Outcome("ok", **known, **found)
 
 

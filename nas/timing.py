@@ -35,7 +35,7 @@ class Workload:
         """Of a trial whose training step takes ``step_s``. An image of validation counts as a third of one of training,
         since only the forward pass is made."""
         passes = (self.train_images + self.val_images / 3) / self.train.batch_size
-        measuring = BUILD_S + self.latency.warmup_s + self.latency.sample_s
+        measuring = BUILD_S + self.latency.warmup_s + self.latency.max_s
         return (epochs or self.train.epochs) * passes * step_s + measuring
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import moocore
 import numpy as np
-from scipy.special import ndtr  # type: ignore[import-untyped]
+from scipy.special import ndtr
 
 from search_spaces import Arch, constraint
 from search_spaces.space import SearchSpace
