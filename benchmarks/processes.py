@@ -17,7 +17,7 @@ from studies import ledger
 from studies.ledger import LEDGER
 
 CHEAP = ["--space=v2", "--width=0.25", "--data=digits", "--gpus=0", "--objective=top1", "--objective=macs"]
-for _setting in ("data.max_per_class=40", "latency.warmup_s=0", "latency.sample_s=0.02", "latency.min_calls=10"):
+for _setting in ("data.max_per_class=40", "latency.warmup_s=0", "latency.max_s=0.02", "latency.retries=0"):
     CHEAP += ["--set", _setting]
 LONG = ("--epochs", "60")  # long enough for a checkpoint, see nas.checkpoint.EVERY_S
 

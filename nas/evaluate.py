@@ -16,7 +16,8 @@ from torch import nn
 from nas.checkpoint import Checkpoint
 from nas.data import ImageSet
 from nas.environment import device_name
-from nas.latency import measure
+from nas.latency.measure import measure
+from nas.lease import Lease
 from nas.memory import PeakMemory
 from nas.train import Diverged, train
 from search_spaces import Arch, constraint, cost
@@ -61,33 +62,39 @@ def _build_and_train(
     known: dict[str, Any],
 ) -> Outcome:
     """Fills ``known`` as it goes, so that a failure keeps what was found before it."""
-    knobs, timings = spec.train, known["timings"]
+    knobs, timings, lease = spec.train, known["timings"], Lease.of_host()
     torch.set_num_threads(spec.resources.cpus_per_trial)
     torch.manual_seed(seed)
-    model = build_model(arch, images.num_classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)
-    model = model.to(device).to(memory_format=torch.channels_last)
-    with _timed(timings, "fvcore_s"):
-        known["macs_fvcore"] = count_fvcore(model, arch.resolution)
+    with lease.sharing():  # building and counting would disturb a measurement, as training would
+        model = build_model(arch, images.num_classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)
+        model = model.to(device).to(memory_format=torch.channels_last)
+        with _timed(timings, "fvcore_s"):
+            known["macs_fvcore"] = count_fvcore(model, arch.resolution)
     params = sum(parameter.numel() for parameter in model.parameters())
     for name, closed, built in (("MACs", known["macs"], known["macs_fvcore"]), ("parameters", known["params"], params)):
         if closed != built:
             return Outcome("failed", **known, error=f"{name} differ: closed form {closed}, built network {built}")
 
     with _timed(timings, "latency_s"):
-        shared = device.type == "cuda" and spec.resources.gpus_per_trial < 1
-        known["latency"] = measure(model, arch.resolution, spec.latency, device, shared)
+        known["latency"] = measure(model, arch.resolution, spec.latency, device, lease)
     if broken := constraint.violations(spec.constraints, {"latency_ms": known["latency"].p50_ms}):
         return Outcome("rejected", **known, violations=broken)
 
     session.measured(Outcome("stopped", **known))
     with _timed(timings, "train_s"), PeakMemory(device, model) as peak:
         saved = Checkpoint(session.checkpoint)
-        history = train(model, images, knobs, seed, device, session.epoch, arch.resolution, saved)
+        history = train(model, images, knobs, seed, device, session.epoch, arch.resolution, saved, lease)
     found = {name: history[-1][name] for name in ("top1", "val_loss")}
     found["step_time_s"] = statistics.median(metrics["step_time_s"] for metrics in history)
     found["peak_memory_mb"] = peak.mb
-    if broken := constraint.violations(spec.constraints, found):
+    if known["latency"].status == "deferred":  # until whoever held the host may have let go of it
+        with _timed(timings, "latency_again_s"):
+            known["latency"] = measure(model, arch.resolution, spec.latency, device, lease)
+    latency = known["latency"]
+    if broken := constraint.violations(spec.constraints, found | {"latency_ms": latency.p50_ms}):
         return Outcome("rejected", **known, **found, violations=broken)
+    if unknown := [str(limit) for limit in spec.constraints if limit.metric == "latency_ms" and latency.p50_ms is None]:
+        return Outcome("failed", **known, **found, error=f"{unknown[0]} not checked: {latency.reasons[0]}")
     return Outcome("ok", **known, **found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from nas import data, environment
+from nas.latency.modes import resolve
 from search_spaces import UserError
 from search_spaces.feasible import check_feasible
 from search_spaces.space import SearchSpace
@@ -48,7 +49,8 @@ class Plan:
 def plan(spec: Spec, space: SearchSpace | None = None, verbose: bool = False) -> Plan:
     """Checks a spec against this machine. ``space``: that of the run that is resumed.
 
-    Raises UserError on an unknown space, unusable data, missing GPUs, or constraints that no network can satisfy.
+    Raises UserError on an unknown space, unusable data, missing GPUs, a latency.mode that they do not have, or
+    constraints that no network can satisfy.
     """
     outline = data.check(spec.data.source)
     fallback = data.default_resolution(spec.data.source)
@@ -93,6 +95,7 @@ def _resources(spec: Spec, verbose: bool) -> Resources:
     if (wanted.cpus or 0) > cores:
         raise UserError(f"cpus: {wanted.cpus} asked for, but {where} has {cores}")
     used = gpus if wanted.gpus is None else wanted.gpus
+    resolve(spec.latency, "cuda" if used else "cpu")
     if not used and spec.latency.threads > wanted.cpus_per_trial:
         raise UserError(
             f"latency.threads: {spec.latency.threads} is more than resources.cpus_per_trial ({wanted.cpus_per_trial}), "

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from nas.data import ImageSet
+from nas.lease import Lease
 from nas.train import Diverged, train
 from search_spaces import Arch
 from search_spaces.build import build_model
@@ -34,7 +35,7 @@ class Workload:
         """Of a trial whose training step takes ``step_s``. An image of validation counts as a third of one of training,
         since only the forward pass is made."""
         passes = (self.train_images + self.val_images / 3) / self.train.batch_size
-        measuring = BUILD_S + self.latency.warmup_s + self.latency.sample_s
+        measuring = BUILD_S + self.latency.warmup_s + self.latency.max_s
         return (epochs or self.train.epochs) * passes * step_s + measuring
 
 
@@ -60,7 +61,8 @@ def step_time_s(arch: Arch, num_classes: int, spec: Spec, device: torch.device) 
     torch.set_num_threads(spec.resources.cpus_per_trial)
     try:
         model = build_model(arch, num_classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)
-        train(model.to(device).to(memory_format=torch.channels_last), images, knobs, spec.seed, device, on_epoch)
+        model = model.to(device).to(memory_format=torch.channels_last)
+        train(model, images, knobs, spec.seed, device, on_epoch, lease=Lease.of_host())
     except (_Enough, Diverged):  # a step takes as long, whatever the loss
         pass
     finally:

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,10 @@ from torchvision.transforms.v2.functional import resize
 
 from nas.checkpoint import NOWHERE, Checkpoint, Stateful
 from nas.data import ImageSet
+from nas.lease import NO_LEASE, Lease, Share
 from studies.spec import TrainSpec
+
+RESIZED = 256  # images at a time, so that a measurement need not wait for all
 
 
 class Diverged(RuntimeError):
@@ -32,17 +36,21 @@ def train(
     on_epoch: Callable[[dict[str, Any]], None],
     resolution: int | None = None,
     checkpoint: Checkpoint = NOWHERE,
+    lease: Lease = NO_LEASE,
 ) -> list[dict[str, Any]]:
     """Trains ``model`` in place and returns each epoch's metrics. ``resolution``: the images' own where None.
 
     Metrics of an epoch: ``epoch``, ``train_loss``, ``val_loss`` (cross-entropy, nats), ``top1`` (percent),
-    ``step_time_s`` (mean time of a training step) and ``time_s`` (with validation). A training that was broken off goes
-    on from ``checkpoint`` to the same end, and tells the earlier epochs again. Equal seeds give equal results on CPU
-    with one thread. Raises Diverged that names the step.
+    ``step_time_s`` (mean time of a training step), ``time_s`` (with validation) and ``paused_s`` (waiting for
+    measurements under ``lease``, in addition to these times). A training that was broken off goes on from
+    ``checkpoint`` to the same end, and tells the earlier epochs again. Equal seeds give equal results on CPU with one
+    thread. Raises Diverged that names the step.
     """
     side = resolution or images.resolution
-    train_x, train_y = _on_device(images.train_images, images.train_labels, side, device)
-    val_x, val_y = _on_device(images.val_images, images.val_labels, side, device)
+    settle = partial(torch.cuda.synchronize, device) if device.type == "cuda" else lambda: None
+    with lease.sharing(settle) as share:
+        train_x, train_y = _on_device(images.train_images, images.train_labels, side, device, share)
+        val_x, val_y = _on_device(images.val_images, images.val_labels, side, device, share)
     draw = torch.Generator(device).manual_seed(seed)
     torch.manual_seed(seed)  # dropout and drop path
     normalise = _normaliser(images, device)
@@ -59,34 +67,37 @@ def train(
     step = len(history) * steps_per_epoch
     for epoch in range(len(history) + 1, spec.epochs + 1):
         start, losses = time.perf_counter(), []
-        model.train()
-        order = torch.randperm(len(train_x), generator=draw, device=device)
-        for index in order.split(spec.batch_size)[:steps_per_epoch]:
-            step += 1
-            x = normalise(train_x[index])
-            if spec.augment:
-                x = _augment(x, images.flip, draw)
-            with autocast():
-                loss = F.cross_entropy(model(x), train_y[index], label_smoothing=spec.label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()
-            scaler.step(optimizer)
-            scaler.update()
-            schedule.step()
-            losses.append(loss.detach())
-            if step % check_every == 0:
-                _check_finite(losses[-check_every:], step)
-        _check_finite(losses[-check_every:], step)  # waits for the GPU
-        step_time_s = (time.perf_counter() - start) / len(losses)
-        # Four times the batch still takes less memory than a training step, which is what peak memory is to measure.
-        val_loss, top1 = validate(model, val_x, val_y, normalise, autocast, 4 * spec.batch_size)
-        if not math.isfinite(val_loss):
-            raise Diverged(f"validation loss became {val_loss} after step {step}")
-        metrics = {"epoch": epoch, "train_loss": torch.stack(losses).mean().item(), "val_loss": val_loss, "top1": top1}
-        metrics |= {"step_time_s": step_time_s, "time_s": time.perf_counter() - start}
-        history.append(metrics)
-        if epoch < spec.epochs:  # what is taken up again trains at least once, or its memory could not be measured
-            checkpoint.save(parts, draw, device, history)
+        with lease.sharing(settle) as share:
+            model.train()
+            order = torch.randperm(len(train_x), generator=draw, device=device)
+            for index in order.split(spec.batch_size)[:steps_per_epoch]:
+                step += 1
+                x = normalise(train_x[index])
+                if spec.augment:
+                    x = _augment(x, images.flip, draw)
+                with autocast():
+                    loss = F.cross_entropy(model(x), train_y[index], label_smoothing=spec.label_smoothing)
+                optimizer.zero_grad(set_to_none=True)
+                scaler.scale(loss).backward()
+                scaler.step(optimizer)
+                scaler.update()
+                schedule.step()
+                losses.append(loss.detach())
+                if step % check_every == 0:
+                    _check_finite(losses[-check_every:], step)
+                share.step()
+            _check_finite(losses[-check_every:], step)  # waits for the GPU
+            step_time_s = (time.perf_counter() - start - share.paused_s) / len(losses)
+            # Four times the batch still takes less memory than a training step, whose peak is to be measured.
+            val_loss, top1 = validate(model, val_x, val_y, normalise, autocast, 4 * spec.batch_size, share)
+            if not math.isfinite(val_loss):
+                raise Diverged(f"validation loss became {val_loss} after step {step}")
+            train_loss, time_s = torch.stack(losses).mean().item(), time.perf_counter() - start - share.paused_s
+            metrics = {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, "top1": top1}
+            metrics |= {"step_time_s": step_time_s, "time_s": time_s, "paused_s": share.paused_s}
+            history.append(metrics)
+            if epoch < spec.epochs:  # what is taken up again trains at least once, or its memory could not be measured
+                checkpoint.save(parts, draw, device, history)
         on_epoch(metrics)
     return history
 
@@ -99,6 +110,7 @@ def validate(
     normalise: Callable[[Tensor], Tensor],
     autocast: Callable[[], AbstractContextManager[Any]],
     batch_size: int,
+    share: Share,
 ) -> tuple[float, float]:
     """Mean cross-entropy in nats, and top-1 in percent."""
     model.eval()
@@ -108,15 +120,22 @@ def validate(
             logits = model(normalise(images)).float()
         loss += F.cross_entropy(logits, labels, reduction="sum").item()
         correct += (logits.argmax(1) == labels).sum().item()
+        share.step()
     return loss / len(y), 100.0 * correct / len(y)
 
 
-def _on_device(images: Any, labels: Any, side: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _on_device(images: Any, labels: Any, side: int, device: torch.device, share: Share) -> tuple[Tensor, Tensor]:
     """On CPU the images are those that all trials share, which nothing here writes to."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         x, y = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
-    return (x if x.shape[-1] == side else resize(x, [side, side], antialias=True)), y
+    if x.shape[-1] == side:
+        return x, y
+    resized = x.new_empty(*x.shape[:2], side, side)
+    for part, into in zip(x.split(RESIZED), resized.split(RESIZED), strict=True):
+        into.copy_(resize(part, [side, side], antialias=True))
+        share.step()
+    return resized, y
 
 
 def _normaliser(images: ImageSet, device: torch.device) -> Callable[[Tensor], Tensor]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from reports.units import UNITS, is_flagged, quantity
 from studies import rewards
-from studies.ledger import STATUSES, TrialRecord
+from studies.ledger import STATUSES, UNCHECKED, TrialRecord
 from studies.pareto import front
 
 # What the network is called that is best by a metric; by any other name it is a reward.
@@ -102,14 +102,20 @@ def flagged_note(trials: Sequence[TrialRecord]) -> str:
     flagged = [latency for latency in measured if is_flagged(latency)]
     if not measured:
         return "No latency was measured."
+    unchecked = sorted({text for latency in measured for text in latency.reasons if text.startswith(UNCHECKED)})
+    rest = "".join(f" {text[0].upper()}{text[1:]}." for text in unchecked)
     if not flagged:
-        return f"None of {len(measured)} latencies is flagged: every measurement passed its own checks."
-    commonest = alike(text for latency in flagged for text in latency.reasons or (latency.status,))
+        return f"None of {len(measured)} latencies is flagged: every measurement passed its own checks.{rest}"
+    found = ([text for text in latency.reasons if text not in unchecked] or [latency.status] for latency in flagged)
+    commonest = alike(text for texts in found for text in texts)
     reasons = ", ".join(f"{name} ({count})" for name, count in commonest.most_common())
+    if deferred := sum(latency.p50_ms is None for latency in measured):
+        rest = f" {deferred} could not be measured at all.{rest}"
     are = "latency is" if len(measured) == 1 else "latencies are"
     return (
         f"{len(flagged)} of {len(measured)} {are} flagged (marked *, open markers): the measurement failed a check of "
-        f"its own, so the value may be wrong; measure again before relying on it. Reasons: {reasons}."
+        "its own or did not become as narrow as asked for, so the value may be wrong; measure again before relying on "
+        f"it.{rest} Reasons: {reasons}."
     )
 
 

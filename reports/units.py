@@ -82,11 +82,14 @@ def figure(trial: TrialRecord, metric: str) -> str:
     text = digits(metric, trial.metric(metric))
     if latency is None or "latency_ms" not in _asked([metric], ()):
         return text
-    spread = f" ± {latency.iqr_ms:.{_decimals(latency.p50_ms)}f}" if metric == "latency_ms" else ""
+    spread = ""
+    if metric == "latency_ms" and latency.p50_ms is not None and latency.iqr_ms is not None:
+        spread = f" ± {latency.iqr_ms:.{_decimals(latency.p50_ms)}f}"
     return f"{text}{spread}{FLAG if is_flagged(latency) else ''}"
 
 
 def is_flagged(latency: Latency | None) -> bool:
+    """Whether it is marked: a check failed, its interval is wider than asked for, or there is no value."""
     return latency is not None and latency.status != "ok"
 
 

@@ -28,22 +28,41 @@ SCHEMA = 1
 STATUSES = ("ok", "rejected", "stopped", "failed")
 Curve = Sequence[Mapping[str, Any]]
 """A trial's metrics, one mapping an epoch: ``{"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "top1": 31.2}``."""
+UNCHECKED = "not checked here"  # how a latency's reason begins that is none to doubt it
 
 
 @dataclass(frozen=True)
 class Latency:
     """One latency measurement: its key (what comparisons never cross), its value with spread, and what to think of it.
 
-    status: ``ok`` or ``flagged``; ``reasons`` says why it is flagged.
+    status: ``ok``; ``not_converged``: the interval is wider than was asked for; ``flagged``: a check failed, the value
+        may be wrong; ``deferred``: nothing was measured, there is no value. ``reasons`` says why, and what could not be
+        checked.
+    p50_ms, iqr_ms, min_ms, p90_ms, p95_ms: of ``n`` calls in ``rounds`` rounds; a percentile is None of too few calls.
+    ratio: to the reference network's p50 in the same rounds. ci95_ms, ratio_ci95: ends of the 95% interval.
+    wait_s: until the device was free.
     """
 
     key: dict[str, Any]
-    p50_ms: float
-    iqr_ms: float
-    min_ms: float
-    n: int
+    p50_ms: float | None
+    iqr_ms: float | None = None
+    min_ms: float | None = None
+    n: int = 0
     status: str = "ok"
     reasons: tuple[str, ...] = ()
+    ci95_ms: tuple[float, float] | None = None
+    p90_ms: float | None = None
+    p95_ms: float | None = None
+    rounds: int = 0
+    ratio: float | None = None
+    ratio_ci95: tuple[float, float] | None = None
+    wait_s: float = 0.0
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Latency:
+        """Of a ledger's mapping; fields that an older program did not know take their defaults."""
+        pairs = ("reasons", "ci95_ms", "ratio_ci95")
+        return cls(**data | {name: tuple(data[name]) for name in pairs if data.get(name) is not None})
 
 
 @dataclass(frozen=True)
@@ -91,9 +110,7 @@ class Outcome:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Outcome:
         latency = data.get("latency")
-        if latency is not None:
-            latency = Latency(**latency | {"reasons": tuple(latency["reasons"])})
-        return cls(**data | {"latency": latency})
+        return cls(**data | {"latency": None if latency is None else Latency.from_dict(latency)})
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 from studies.ledger import Curve, Latency, Outcome, TrialRecord
 
 MEANS = ("top1", "val_loss", "step_time_s", "peak_memory_mb")
+LATENCY_MEANS = ("p50_ms", "iqr_ms", "ratio")
 ORDER = ("rejected", "stopped", "failed")
 
 
@@ -56,14 +57,21 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _latency(measured: Sequence[Latency]) -> Latency | None:
-    """The means of the medians and of the spreads, of those measurements that are ``ok`` if any is."""
-    trusted = [latency for latency in measured if latency.status == "ok"] or measured
-    if not trusted:
-        return None
+    """The means of the medians, spreads and ratios, of those measurements that are ``ok`` if any is, else of those with
+    a value; of more than one without interval and percentiles, which are one measurement's."""
+    with_value = [latency for latency in measured if latency.p50_ms is not None]
+    trusted = [latency for latency in with_value if latency.status == "ok"] or with_value or list(measured[:1])
+    if len(trusted) < 2:
+        return trusted[0] if trusted else None
+    means: dict[str, Any] = {name: _mean([getattr(latency, name) for latency in trusted]) for name in LATENCY_MEANS}
     return replace(
         trusted[0],
-        p50_ms=statistics.fmean(latency.p50_ms for latency in trusted),
-        iqr_ms=statistics.fmean(latency.iqr_ms for latency in trusted),
-        min_ms=min(latency.min_ms for latency in trusted),
+        **means,
+        min_ms=min(latency.min_ms for latency in trusted if latency.min_ms is not None),
         n=sum(latency.n for latency in trusted),
+        rounds=sum(latency.rounds for latency in trusted),
+        ci95_ms=None,
+        ratio_ci95=None,
+        p90_ms=None,
+        p95_ms=None,
     )

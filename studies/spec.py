@@ -72,13 +72,24 @@ class TrainSpec:
 
 @dataclass(frozen=True)
 class LatencySpec:
-    """The measurement of one forward pass: batch, CPU threads, and how long to warm up and to sample at least."""
+    """The measurement of one forward pass (nas/latency). The defaults are a search's: many networks are measured, and
+    other trainings wait meanwhile. ``python -m nas.latency`` takes more time and asks for more.
+
+    mode: None: eager on CPU, a CUDA graph on a GPU. dtype: None: float32 on CPU, float16 on a GPU.
+    precision: half-width of the 95% interval, as a share of the median, at which sampling ends; max_s: when it ends
+        anyway. warmup_s: at least; ten times as long at most. block_ms: how long one network runs at a time, at least.
+    retries: after a measurement that fails a check.
+    """
 
     batch_size: Count = 1
     threads: Count = 1
-    warmup_s: NotNegative = 0.3
-    sample_s: Positive = 0.7
-    min_calls: Annotated[int, Ge(10)] = 50
+    mode: Literal["eager", "compile", "cuda_graph", "onnxruntime"] | None = None
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    precision: Annotated[float, Gt(0), Lt(1)] = 0.02
+    max_s: Positive = 1.5
+    warmup_s: NotNegative = 0.25
+    block_ms: Positive = 10.0
+    retries: Annotated[int, Ge(0), Le(10)] = 1
 
 
 @dataclass(frozen=True)

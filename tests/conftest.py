@@ -11,6 +11,14 @@ import yaml
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_lease(tmp_path_factory):
+    """Nobody else on this machine waits for the tests, nor they for anybody."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_LEASE", str(tmp_path_factory.mktemp("lease") / "lease"))
+        yield
+
+
 @pytest.fixture
 def run_python():
     """Runs this Python in the repository's root, in one thread; the CompletedProcess with its output as text."""

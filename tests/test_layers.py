@@ -85,7 +85,10 @@ def test_reports_load_no_torch_and_no_ray(loaded_by):
     assert loaded & {"torch", "torchvision", "fvcore", "ray", "nas"} == set()
 
 
-@pytest.mark.parametrize("arguments", [["nas.search", "--help"], ["search_spaces", "list"]], ids=" ".join)
+COMMANDS = [["nas.search", "--help"], ["nas.latency", "--help"], ["search_spaces", "list"]]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_command_lines_answer_before_anything_heavy_is_loaded(arguments, run_python):
     """What keeps ``--help`` under half a second; the list of imports does not depend on the machine's load."""
     done = run_python("-X", "importtime", "-m", *arguments)

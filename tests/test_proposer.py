@@ -209,6 +209,9 @@ def test_merged_outcomes_are_the_means_of_those_that_are_ok():
     assert (mean.latency.min_ms, mean.latency.n) == (9.0, 100)
     flagged = merged([one, Outcome("ok", latency=latency(99.0, "flagged"))])
     assert flagged.latency.p50_ms == 10.0  # a flagged measurement counts only where there is no other
+    deferred = Outcome("ok", latency=Latency({}, None, status="deferred"))
+    assert merged([deferred, Outcome("ok", latency=latency(9.0, "flagged"))]).latency.p50_ms == 9.0
+    assert merged([deferred, deferred]).latency.status == "deferred"
 
 
 def test_merged_outcomes_without_one_that_is_ok():

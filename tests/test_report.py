@@ -13,6 +13,7 @@ from search_spaces import Arch, Stage
 from search_spaces.constraint import Constraint
 from studies import ledger
 from studies.ledger import Latency, Ledger, Outcome
+from studies.pareto import front
 
 GOALS = ("top1", "latency_ms")
 KEY = {"device": "cpu", "threads": 1, "batch": 1, "dtype": "float32"}
@@ -256,3 +257,17 @@ def test_notes_on_flags_and_on_the_certificate(tmp_path):
     other.mkdir()
     (wrong,) = run(other, [ok(90.0, 1.0, 100, macs_fvcore=101)])
     assert summary.macs_note([*trials, wrong]).startswith("MACs of 1 of")
+
+
+def test_a_deferred_latency_is_no_number_and_says_so(tmp_path):
+    deferred = Latency(KEY, None, status="deferred", reasons=("a training did not pause",))
+    unchecked = Latency(KEY, 4.0, 0.1, 3.9, 64, reasons=("not checked here: run delay",))
+    trials = run(tmp_path, [ok(90.0, 1.0, 10_000_000, latency=deferred), ok(80.0, 4.0, 20_000_000, latency=unchecked)])
+    assert [trial.number for trial in front(trials, GOALS)] == [1]
+    assert figure(trials[0], "latency_ms") == "-*"
+    assert "* deferred, a training did not pause" in pareto.hover(trials[0])
+    assert pareto.panel(trials, ("top1", "macs"), "latency_ms").missing == 1
+    note = summary.flagged_note(trials)
+    assert note.startswith("1 of 2 latencies are flagged")
+    assert "1 could not be measured at all. Not checked here: run delay." in note
+    assert note.endswith("Reasons: a training did not pause (1).")

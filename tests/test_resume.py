@@ -154,7 +154,7 @@ def test_latencies_of_two_devices_do_not_meet(nas_search, tmp_path):
 
 def test_ctrl_c_in_a_terminal_and_then_resuming(nas_search, tmp_path):
     """Real Ray, real training; the signal reaches every process of the group, as in a terminal."""
-    run_dir, flags = tmp_path / "run", ["--trials", "3", "--epochs", "1", "--set", "latency.sample_s=0.02"]
+    run_dir, flags = tmp_path / "run", ["--trials", "3", "--epochs", "1", "--set", "latency.max_s=0.02"]
     first = subprocess.Popen(
         [sys.executable, "-m", "nas.search", *SETTINGS, *flags, "--out", str(run_dir)],
         stdout=subprocess.PIPE,

@@ -17,7 +17,7 @@ from search_spaces.space_file import load_space
 from studies import ledger
 from studies.spec import parse
 
-FAST = ["--set", "latency.warmup_s=0", "--set", "latency.sample_s=0.05", "--set", "latency.min_calls=10"]
+FAST = ["--set", "latency.warmup_s=0", "--set", "latency.max_s=0.05", "--set", "latency.retries=0"]
 
 
 def run(*arguments, cwd=None):
@@ -124,6 +124,7 @@ MISTAKES = {
     "no classes": (lambda d: ["--data", f"imagefolder:{d}"], ["class folders", "expected"]),
     "unknown data": (lambda _: ["--data", "imagenet"], ["imagenet", "imagefolder:DIR"]),
     "unknown option": (lambda _: ["--data", "glyphs:colour=1"], ["colour", "classes"]),
+    "mode": (lambda _: ["--gpus", "0", "--set", "latency.mode=cuda_graph"], ["latency.mode", "cuda_graph", "eager"]),
     "constraint": (lambda _: ["--constraint", "speed<=8"], ["speed", "latency_ms"]),
     "objective": (lambda _: ["--objective", "speed"], ["speed", "latency_ms"]),
     "setting": (lambda _: ["--set", "train.lr=1"], ["train.lr", "learning_rate"]),

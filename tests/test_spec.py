@@ -101,7 +101,7 @@ def test_override_leaves_its_input_alone():
         ({"seed": -1}, ["seed", "-1"]),
         ({"train": {"batch_size": 1}}, ["train.batch_size", "1"]),
         ({"train": {"learning_rate": float("inf")}}, ["train.learning_rate", "inf"]),
-        ({"latency": {"sample_s": float("nan")}}, ["latency.sample_s", "nan"]),
+        ({"latency": {"max_s": float("nan")}}, ["latency.max_s", "nan"]),
         ({"search": {"constraints": ["latency_ms<=-5"]}}, ["constraint", "-5"]),
         ({"search": {"objectives": "top1"}}, ["search.objectives", "top1", "list"]),
         ({"resources": {"gpus_per_trial": 1.5}}, ["gpus_per_trial", "1.5"]),

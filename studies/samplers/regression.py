@@ -10,8 +10,8 @@ import itertools
 import math
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve  # type: ignore[import-untyped]
-from scipy.spatial.distance import cdist  # type: ignore[import-untyped]
+from scipy.linalg import cho_factor, cho_solve
+from scipy.spatial.distance import cdist
 from sklearn.linear_model import BayesianRidge
 
 from studies.objectives import direction

@@ -1,0 +1,130 @@
+"""When a timing is not to be trusted: limits on what the system counted while it was made.
+
+Two kinds of check. Of one round, by evidence that does not look at the times themselves (waiting for a core, time
+stolen by the hypervisor, a GPU that slows down): such a round is left out and made again, which favours neither fast
+nor slow calls. Of a whole attempt, by all that was seen: it is made again as a whole, or the value keeps a flag.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nas.latency.stats import Times, iqr
+
+RUN_DELAY = 0.02  # of a round: time that a measuring thread was ready to run and did not
+IDLE = 0.02  # of a round on one thread: time that it did not run, for whatever reason
+STEAL = 0.01  # of a round: time that the hypervisor gave to others
+DISTURBED = 0.25  # of an attempt's rounds: beyond it, what disturbed them may have disturbed the others unseen
+OTHERS = 0.10  # of the machine's cores: used by other processes, which share its caches, memory and clocks
+DRIFT = 0.03  # of the reference network, from the first half of an attempt to the second, or from earlier measurements
+SPREAD = 0.10  # interquartile range of the candidate over its median
+CLOCKS = 0.05  # of a GPU: lowest below highest
+WORKING = 0.05  # a thread that ran for less of a round took no part in the work
+TICK_S = 0.01  # in which /proc/stat counts
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """clock_mhz: of the multiprocessors. slowdown: thermal or power brake. foreign: other processes at work."""
+
+    clock_mhz: float | None = None
+    slowdown: bool = False
+    foreign: int = 0
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What the system has counted up to a moment; None: it does not say.
+
+    cpu_s: of the measuring thread; None where it need not run all the time. threads: (run, waited to run) in seconds
+    by thread. steal_s, others_s: stolen, used by other processes, in core seconds over all ``cores``.
+    """
+
+    wall_s: float
+    cpu_s: float | None = None
+    threads: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    steal_s: float | None = None
+    others_s: float | None = None
+    cores: int = 1
+    gpu: Gpu | None = None
+
+
+def of_round(before: Counters, after: Counters) -> dict[str, str]:
+    """What disturbed the round between the two moments: a kind, and how much of it with the limit."""
+    wall_s = after.wall_s - before.wall_s
+    found = {}
+    waits = [_wait(before, after, thread, wall_s) for thread in after.threads]
+    if (delay := max(waits, default=0.0)) > RUN_DELAY:
+        found["run delay"] = delay, RUN_DELAY
+    elif before.cpu_s is not None and after.cpu_s is not None:
+        idle = 1 - (after.cpu_s - before.cpu_s) / wall_s
+        if idle > IDLE:
+            found["not running"] = idle, IDLE
+    if before.steal_s is not None and after.steal_s is not None:
+        steal = (after.steal_s - before.steal_s) / wall_s / after.cores
+        if steal > STEAL:
+            found["stolen time"] = steal, STEAL
+    texts = {kind: f"{share:.0%} of the time (limit {limit:.0%})" for kind, (share, limit) in found.items()}
+    if after.gpu and after.gpu.slowdown:
+        texts["GPU slowdown"] = "by heat or power brake"
+    if after.gpu and after.gpu.foreign:
+        texts["foreign processes on the GPU"] = f"{after.gpu.foreign}"
+    return texts
+
+
+def _wait(before: Counters, after: Counters, thread: int, wall_s: float) -> float:
+    ran, waited = after.threads[thread]
+    ran_before, waited_before = before.threads.get(thread, (0.0, 0.0))
+    main = len(after.threads) == 1
+    return (waited - waited_before) / wall_s if main or ran - ran_before > WORKING * wall_s else 0.0
+
+
+def of_attempt(
+    counted: Sequence[Counters],
+    disturbed: Sequence[Mapping[str, str]],
+    rounds: int,
+    candidate: Times,
+    reference: Times,
+    baseline_ms: float | None,
+) -> list[str]:
+    """Why the attempt as a whole is not to be trusted; empty: nothing speaks against it.
+
+    counted: before the first round and after each. disturbed: what ``of_round`` found in those of ``rounds`` where it
+    found any. candidate, reference: times in ms, of shape (rounds, calls). baseline_ms: the reference's median in
+    earlier measurements.
+    """
+    reasons = []
+    if len(disturbed) > DISTURBED * rounds:
+        worst = {kind: text for found in disturbed for kind, text in found.items()}
+        for kind, times in Counter(kind for found in disturbed for kind in found).most_common():
+            reasons.append(f"{kind} in {times} of {rounds} rounds, in the last {worst[kind]}")
+    first, last = counted[0], counted[-1]
+    if first.others_s is not None and last.others_s is not None:
+        core_s = (last.wall_s - first.wall_s) * last.cores
+        others = (last.others_s - first.others_s - 2 * TICK_S) / core_s
+        if others > OTHERS:
+            reasons.append(f"other processes used {others:.0%} of all cores (limit {OTHERS:.0%})")
+    reasons += _drift(reference, baseline_ms)
+    if (spread := iqr(candidate) / float(np.median(candidate))) > SPREAD:
+        reasons.append(f"IQR is {spread:.0%} of the median (limit {SPREAD:.0%})")
+    clocks = [moment.gpu.clock_mhz for moment in counted[1:] if moment.gpu and moment.gpu.clock_mhz]
+    if clocks and min(clocks) < (1 - CLOCKS) * max(clocks):
+        reasons.append(f"GPU clock between {min(clocks):.0f} and {max(clocks):.0f} MHz (limit {CLOCKS:.0%})")
+    return reasons
+
+
+def _drift(reference: Times, baseline_ms: float | None) -> list[str]:
+    half = len(reference) // 2
+    reasons = []
+    if half:
+        early, late = float(np.median(reference[:half])), float(np.median(reference[-half:]))
+        if abs(late / early - 1) > DRIFT:
+            reasons.append(f"reference went from {early:.3f} to {late:.3f} ms meanwhile (limit {DRIFT:.0%})")
+    now = float(np.median(reference))
+    if baseline_ms is not None and abs(now / baseline_ms - 1) > DRIFT:
+        reasons.append(f"reference took {now:.3f} ms, {baseline_ms:.3f} in earlier measurements (limit {DRIFT:.0%})")
+    return reasons

@@ -1,0 +1,115 @@
+"""Latency of a network on the device at hand, as the protocol has it, beside a reference network."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from nas.environment import device_name
+from nas.latency import protocol, runtimes
+from nas.latency.checks import Counters
+from nas.latency.modes import key_of, resolve
+from nas.latency.protocol import Network
+from nas.latency.watch import CpuWatch, GpuWatch
+from nas.lease import HOLD_S, NO_LEASE, Lease
+from search_spaces.build import build_model
+from search_spaces.published import load
+from studies.ledger import Latency
+from studies.spec import LatencySpec
+
+# The reference: depthwise and 1x1 convolutions as candidates have, 2 to 4 ms a call on one core (54 M MACs).
+REFERENCE, REFERENCE_PX = "mobilenet_v2", 96
+REMEMBERED = 9  # measurements whose reference times make the baseline
+
+
+def measure(
+    model: nn.Module,
+    resolution: int,
+    spec: LatencySpec,
+    device: torch.device,
+    lease: Lease = NO_LEASE,
+    against: tuple[nn.Module, int] | None = None,
+) -> Latency:
+    """Times a copy of ``model`` on an input of (batch, 3, resolution, resolution).
+
+    The ratio is to the reference network at batch 1, or to ``against``, a model and its resolution, at the same batch.
+    The host is asked for once everything is built and compiled. Raises UserError where the device cannot do what
+    ``spec`` asks for.
+    """
+    mode, _ = resolve(spec, device.type)
+    key = key_of(spec, resolution, device_name(device), device.type)
+    exclusive = partial(lease.measuring, hold_s=HOLD_S + 2 * spec.max_s)
+    with runtimes.settings(spec.threads):
+        with lease.sharing():
+            calls: dict[Network, runtimes.Call] = {"candidate": _prepare(model, resolution, spec, device)}
+            fixed = _reference(*resolve(spec, device.type), spec.threads, device)
+            calls["reference"] = _prepare(*against, spec, device) if against else fixed.call
+        local = Local(calls, device, mode, spec.threads)
+        latency, attempt = protocol.measure(local, spec, key, exclusive, None if against else fixed.baseline_ms)
+    if attempt and not against:
+        fixed.seen.append(float(np.median(attempt.reference)))
+    return latency
+
+
+class Local:
+    """Networks on this machine, as the protocol's device."""
+
+    def __init__(self, calls: Mapping[Network, runtimes.Call], device: torch.device, mode: str, threads: int) -> None:
+        self._calls, self._timer = calls, runtimes.timer(device, mode)
+        gpu = device.type == "cuda"
+        self._watch = GpuWatch(device, launches=mode != "cuda_graph") if gpu else CpuWatch(threads)
+        self.unchecked = self._watch.unchecked
+
+    def now(self) -> float:
+        return time.perf_counter()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def run(self, network: Network, calls: int, lead_in: bool) -> Sequence[float]:
+        return self._timer(self._calls[network], calls + lead_in)[lead_in:]
+
+    def counters(self) -> Counters:
+        return self._watch.read()
+
+
+class _Reference:
+    """seen: its median ms in the last measurements of this process."""
+
+    def __init__(self, call: runtimes.Call) -> None:
+        self.call = call
+        self.seen: deque[float] = deque(maxlen=REMEMBERED)
+
+    @property
+    def baseline_ms(self) -> float | None:
+        return statistics.median(self.seen) if self.seen else None
+
+
+@cache
+def _reference(mode: str, dtype: str, threads: int, device: torch.device) -> _Reference:
+    """Built once in a process; the random state is left alone, and its weights do not matter."""
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+        model = build_model(load(REFERENCE))
+    spec = LatencySpec(mode=mode, dtype=dtype, threads=threads)  # type: ignore[arg-type]
+    return _Reference(_prepare(model, REFERENCE_PX, spec, device))
+
+
+def _prepare(model: nn.Module, resolution: int, spec: LatencySpec, device: torch.device) -> runtimes.Call:
+    mode, dtype = resolve(spec, device.type)
+    x = torch.randn(
+        spec.batch_size,
+        3,
+        resolution,
+        resolution,
+        device=device,
+        dtype=getattr(torch, dtype),
+        generator=torch.Generator(device).manual_seed(0),
+    )
+    return runtimes.prepare(model, x, mode, spec.threads)

@@ -1,0 +1,41 @@
+"""How a network can be run on what, and the key under which its latency is comparable with others."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from search_spaces import UserError
+from studies.spec import LatencySpec
+
+MODES = {"cpu": ("eager", "compile", "onnxruntime"), "cuda": ("cuda_graph", "eager", "compile")}  # the default first
+DTYPES = {"cpu": ("float32",), "cuda": ("float16", "float32", "bfloat16")}
+ONNX = ("onnx", "onnxruntime", "onnxscript")
+
+
+def resolve(spec: LatencySpec, kind: str) -> tuple[str, str]:
+    """Mode and dtype on a device of ``kind``, ``cpu`` or ``cuda``. Raises UserError where it cannot do what is asked
+    for, or a package is missing."""
+    mode, dtype = spec.mode or MODES[kind][0], spec.dtype or DTYPES[kind][0]
+    if mode not in MODES[kind]:
+        raise UserError(f"latency.mode: {mode!r} does not run on {kind}, allowed are {', '.join(MODES[kind])}")
+    if dtype not in DTYPES[kind]:
+        raise UserError(f"latency.dtype: {dtype!r} is not measured on {kind}, allowed are {', '.join(DTYPES[kind])}")
+    if mode == "onnxruntime" and (missing := [name for name in ONNX if find_spec(name) is None]):
+        how = "install the extra: pip install 'nas-scaling[onnx]'"
+        raise UserError(f"latency.mode: 'onnxruntime' needs {', '.join(missing)}, {how}")
+    return mode, dtype
+
+
+def key_of(spec: LatencySpec, resolution: int, device: str, kind: str) -> dict[str, Any]:
+    """device: its name, as ``nas.environment.device_name`` gives it."""
+    mode, dtype = resolve(spec, kind)
+    return {
+        "device": device,
+        "runtime": mode if mode == "onnxruntime" else f"torch {mode}",
+        "dtype": dtype,
+        "batch": spec.batch_size,
+        "resolution": resolution,
+        "threads": spec.threads if kind == "cpu" else None,
+        "memory_format": "contiguous" if mode == "onnxruntime" else "channels_last",
+    }

@@ -1,0 +1,133 @@
+"""A network as something to call again and again, and how long each call takes: torch eagerly, compiled or as a CUDA
+graph, or ONNX Runtime."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import nn
+
+Call = Callable[[], Any]
+Timer = Callable[[Call, int], Sequence[float]]
+CAPTURE_WARM_UP = 3  # calls before a graph is captured, as torch's notes on CUDA graphs ask for
+
+
+def prepare(model: nn.Module, x: torch.Tensor, mode: str, threads: int) -> Call:
+    """One forward pass of a copy of ``model`` in eval mode on ``x``, with its device and dtype, both in channels_last.
+
+    x: of shape (batch, 3, resolution, resolution). To be called within ``settings``.
+    """
+    with torch.inference_mode(False):  # or the copy's tensors could not be exported
+        model = copy.deepcopy(model).eval().to(x.device, x.dtype)
+        model = model.to(memory_format=torch.channels_last)
+    x = x.contiguous(memory_format=torch.channels_last)
+    return {"eager": _eager, "compile": _compiled, "cuda_graph": _graph, "onnxruntime": _onnx}[mode](model, x, threads)
+
+
+def timer(device: torch.device, mode: str) -> Timer:
+    """CPU: wall time. CUDA graph: between events around each replay, with replays waiting in line, so that the launch
+    does not count. Other modes on CUDA: between events around each call, one at a time, so that launches do count."""
+    if device.type != "cuda":
+        return _wall_times
+    return _queued_times if mode == "cuda_graph" else _single_times
+
+
+@contextmanager
+def settings(threads: int) -> Iterator[None]:
+    """No gradients, no garbage collection, so many threads, denormal numbers as zero; then as it was before."""
+    before, collecting = torch.get_num_threads(), gc.isenabled()
+    gc.collect()
+    gc.disable()
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(before)
+        if collecting:
+            gc.enable()
+
+
+def _eager(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
+    return lambda: model(x)
+
+
+def _compiled(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
+    """Compiled here and now. torch stops compiling after some networks of one class and runs the next eagerly, without
+    a word; the limit is lifted, and would be an error."""
+    compiled = torch.compile(model, fullgraph=True, dynamic=False)
+    with torch._dynamo.config.patch(recompile_limit=100_000, accumulated_recompile_limit=100_000):
+        compiled(x)
+    return lambda: compiled(x)
+
+
+def _graph(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
+    side = torch.cuda.Stream(x.device)
+    side.wait_stream(torch.cuda.current_stream(x.device))
+    with torch.cuda.stream(side):
+        for _ in range(CAPTURE_WARM_UP):
+            model(x)
+    torch.cuda.current_stream(x.device).wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        output = model(x)
+
+    def replay(held: Any = (model, x, output)) -> None:  # the graph reads and writes their memory
+        graph.replay()
+
+    return replay
+
+
+def onnx_session(model: nn.Module, x: torch.Tensor, threads: int) -> Any:
+    """An ``onnxruntime.InferenceSession`` on the CPU for inputs of the shape of ``x``."""
+    import onnxruntime
+
+    with TemporaryDirectory() as folder, torch.inference_mode(False), torch.no_grad():
+        path = Path(folder) / "network.onnx"
+        torch.onnx.export(model, (torch.zeros(x.shape),), path, dynamo=True, external_data=False, verbose=False)
+        content = path.read_bytes()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _onnx(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
+    session = onnx_session(model, x, threads)
+    binding = session.io_binding()
+    binding.bind_cpu_input(session.get_inputs()[0].name, x.contiguous().numpy())
+    binding.bind_output(session.get_outputs()[0].name)
+    return lambda: session.run_with_iobinding(binding)
+
+
+def _wall_times(call: Call, calls: int) -> list[float]:
+    times = []
+    for _ in range(calls):
+        start = time.perf_counter_ns()
+        call()
+        times.append((time.perf_counter_ns() - start) / 1e6)
+    return times
+
+
+def _single_times(call: Call, calls: int) -> list[float]:
+    return [_queued_times(call, 1)[0] for _ in range(calls)]
+
+
+def _queued_times(call: Call, calls: int) -> list[float]:
+    events = [(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for _ in range(calls)]
+    for start, end in events:
+        start.record()
+        call()
+        end.record()
+    torch.cuda.synchronize()
+    return [start.elapsed_time(end) for start, end in events]

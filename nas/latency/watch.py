@@ -1,0 +1,123 @@
+"""Reads the system's counters for ``checks``: the scheduler's, the machine's and, where NVML is installed, a GPU's."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.latency.checks import Counters, Gpu
+from studies.ledger import UNCHECKED
+
+if TYPE_CHECKING:
+    import torch
+
+_TASKS, _STAT = Path("/proc/self/task"), Path("/proc/stat")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+class CpuWatch:
+    """Of the calling thread and, where the work uses more than one, all others of this process."""
+
+    def __init__(self, threads: int) -> None:
+        self._alone = threads == 1
+        self._cores = os.cpu_count() or 1
+        checks = {"run delay": _threads(True), "stolen time and other processes": _machine()}
+        self.unchecked = tuple(f"{UNCHECKED}: {name}" for name, found in checks.items() if not found)
+
+    def read(self) -> Counters:
+        machine = _machine()
+        steal_s, busy_s = machine or (None, None)
+        return Counters(
+            time.perf_counter(),
+            time.thread_time() if self._alone else None,
+            _threads(self._alone),
+            steal_s,
+            None if busy_s is None else busy_s - time.process_time(),
+            self._cores,
+        )
+
+
+def _threads(alone: bool) -> dict[int, tuple[float, float]]:
+    """(run, waited to run) in seconds; empty where the kernel does not count it (CONFIG_SCHED_INFO)."""
+    own, found = threading.get_native_id(), {}
+    try:
+        for thread in [own] if alone else map(int, os.listdir(_TASKS)):
+            ran, waited, _ = (_TASKS / str(thread) / "schedstat").read_text().split()
+            found[thread] = int(ran) / 1e9, int(waited) / 1e9
+    except (OSError, ValueError):  # or a thread has just ended
+        return {}
+    return found
+
+
+def _machine() -> tuple[float, float] | None:
+    """(stolen, used by all processes) in seconds over all cores; ``man 5 proc``."""
+    try:
+        user, nice, system, _, _, irq, softirq, steal = map(int, _STAT.read_text().split()[1:9])
+    except (OSError, ValueError):
+        return None
+    return steal / _TICKS_PER_S, (user + nice + system + irq + softirq) / _TICKS_PER_S
+
+
+class GpuWatch:
+    """By NVML (package nvidia-ml-py). launches: whether the calling thread's launches are part of what is timed."""
+
+    def __init__(self, device: torch.device, launches: bool) -> None:
+        self._cpu = CpuWatch(1) if launches else None
+        self.unchecked: tuple[str, ...] = self._cpu.unchecked if self._cpu else ()
+        self._nvml: Any = None
+        try:
+            import pynvml
+            import torch
+
+            pynvml.nvmlInit()
+            uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+            self._nvml, self._handle = pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid.encode())
+            self._seen = _sample_time(self._processes(0))
+            self._gpu()
+        except ImportError:
+            self._lack("the package nvidia-ml-py is not installed")
+        except Exception as error:  # NVMLError, made at import; a driver may lack any part
+            self._lack(str(error))
+
+    def read(self) -> Counters:
+        gpu = self._gpu() if self._nvml else None
+        if not self._cpu:
+            return Counters(time.perf_counter(), gpu=gpu)
+        own = self._cpu.read()
+        return Counters(own.wall_s, None, own.threads, own.steal_s, None, own.cores, gpu)
+
+    def _lack(self, reason: str) -> None:
+        self._nvml = None
+        self.unchecked += (f"{UNCHECKED}: other processes on the GPU, its slowdown and clock ({reason})",)
+
+    def _gpu(self) -> Gpu:
+        nvml = self._nvml
+        causes = nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle)
+        slow = (
+            nvml.nvmlClocksThrottleReasonSwThermalSlowdown
+            | nvml.nvmlClocksThrottleReasonHwThermalSlowdown
+            | nvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown
+        )
+        clock_mhz = nvml.nvmlDeviceGetClockInfo(self._handle, nvml.NVML_CLOCK_SM)
+        return Gpu(float(clock_mhz), bool(causes & slow), self._foreign())
+
+    def _foreign(self) -> int:
+        """Processes, without this one, that used the multiprocessors since the last call. In a container this one's
+        number may be another than it knows; then one that works is taken for it."""
+        samples = self._processes(self._seen)
+        self._seen = max(self._seen, _sample_time(samples))
+        working = {sample.pid for sample in samples if sample.smUtil}
+        return len(working - {os.getpid()}) if os.getpid() in working else max(0, len(working) - 1)
+
+    def _processes(self, since_us: int) -> list[Any]:
+        try:
+            return list(self._nvml.nvmlDeviceGetProcessUtilization(self._handle, since_us))
+        except self._nvml.NVMLError_NotFound:  # no sample since then
+            return []
+
+
+def _sample_time(samples: list[Any]) -> int:
+    return max((sample.timeStamp for sample in samples), default=0)
