@@ -98,7 +98,7 @@ def _whole(table: Known) -> tuple[float, list[float]]:
 
 def ours(sampler: str, trials: int, seed: int) -> Iterator[tuple[Arch, Callable[..., None]]]:
     """The networks that a search tries; each has to be told its outcome."""
-    proposer = Proposer(known().space, make(sampler, known().space, OBJECTIVES, population_for(trials), 20), seed)
+    proposer = Proposer(known().space, make(sampler, known().space, OBJECTIVES, population_for(trials), 12), seed)
     while proposer.asked < trials and (proposal := proposer.ask()):
         yield proposal.arch, partial(proposer.tell, proposal.number)
 

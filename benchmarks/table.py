@@ -45,9 +45,9 @@ from studies.spec import TrainSpec
 
 SPACE = Path(__file__).parent / "data" / "known_space.yaml"
 SEEDS = range(3)
-DATA = "glyphs:classes=20,n=3000,clutter=2,noise=9,contrast=60-160,size=0.55-0.9"
-VAL_FRACTION = 0.3  # 900 images: with fewer, their choice would blur small differences
-TRAIN = TrainSpec(epochs=9, batch_size=30, learning_rate=4e-3, warmup=0.05)
+DATA = "glyphs:classes=12,n=2400,clutter=1,noise=6,contrast=80-200,size=0.65-0.9"
+VAL_FRACTION = 0.4  # 960 images: with fewer, their choice would blur small differences
+TRAIN = TrainSpec(epochs=9, batch_size=24, learning_rate=4e-3, warmup=0.05)
 EPOCHS = range(1, TRAIN.epochs + 1)
 TOP1, VAL_LOSS = [f"top1_{epoch}" for epoch in EPOCHS], [f"val_loss_{epoch}" for epoch in EPOCHS]
 COLUMNS = ["network", "seed", "params", "macs", "activations", *TOP1, *VAL_LOSS, "train_s"]
