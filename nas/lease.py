@@ -76,10 +76,10 @@ class Lease:
             return
         asked = time.monotonic()
         with ExitStack() as held:
-            if not _got(self._shut_gate, queue_s):
+            if not self._got(self._shut_gate, queue_s):
                 raise Deferred(f"other measurements did not end within {queue_s:g} s")
             held.callback(self._gate.release, force=True)
-            if not _got(self._clear, pause_s, sleep_s=0):
+            if not self._clear(pause_s):
                 raise Deferred(f"a training did not pause within {pause_s:g} s; is its process stopped?")
             held.callback(self._host.release, force=True)
             held.callback(self.path.touch)
@@ -99,10 +99,18 @@ class Lease:
         time.sleep(min(TURN_S, max(0.0, TURN_S - ago_s)))
         self._gate.acquire_write(0)
 
-    def _clear(self) -> None:
+    def _clear(self, pause_s: float) -> bool:
+        """Whether all who share let go in time."""
         assert self.path
-        self.path.touch()
-        self._host.acquire_write(0.05)
+        end = time.monotonic() + pause_s
+        while True:
+            self.path.touch()
+            try:
+                self._host.acquire_write(0.05)
+                return True
+            except Timeout:
+                if time.monotonic() >= end:
+                    return False
 
     def _let_go(self) -> None:
         self._host.release(force=True)
@@ -111,6 +119,22 @@ class Lease:
     def _pass_gate(self) -> None:
         with self._gate.read_lock(0):
             self._host.acquire_read(0)
+
+    def _got(self, attempt: Callable[[], object], timeout_s: float) -> bool:
+        """Whether an attempt succeeded in time. In between it only looks whether the file was touched, ten times a
+        second, since an attempt takes a while from who measures; and tries twice a second, lest that one has died."""
+        end = time.monotonic() + timeout_s
+        while True:
+            touched = self._touched()
+            try:
+                attempt()
+                return True
+            except Timeout:
+                failed = time.monotonic()
+            if failed >= end:
+                return False
+            while self._touched() == touched and time.monotonic() < min(failed + 0.5, end):
+                time.sleep(0.1)
 
     def _touched(self) -> int:
         """When the file was touched last, in ns; 0: there is none, until somebody asks for the lease."""
@@ -153,7 +177,7 @@ class Share:
         if not self._lease.path:
             return
         asked, self._seen = time.monotonic(), self._lease._touched()
-        self._held = _got(self._lease._pass_gate, self._queue_s if self._lease._patient else 0)
+        self._held = self._lease._got(self._lease._pass_gate, self._queue_s if self._lease._patient else 0)
         self._lease._patient = self._held
         self.paused_s += time.monotonic() - asked
 
@@ -168,19 +192,6 @@ class Share:
 
 def _user() -> int:
     return os.getuid() if hasattr(os, "getuid") else 0  # Windows has a temporary directory for each user
-
-
-def _got(attempt: Callable[[], object], timeout_s: float, sleep_s: float = 0.1) -> bool:
-    """Whether an attempt succeeded in time. Those who sleep between theirs disturb no measurement meanwhile."""
-    end = time.monotonic() + timeout_s
-    while True:
-        try:
-            attempt()
-            return True
-        except Timeout:
-            if time.monotonic() >= end:
-                return False
-            time.sleep(sleep_s)
 
 
 NO_LEASE = Lease(None)

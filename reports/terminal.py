@@ -51,7 +51,10 @@ def front_table(
         network = f"{trial.arch.text} @{trial.arch.resolution}"
         table.add_row(trial.arch.id, *(figure(trial, name) for name in metrics), Text(network))
     if any(trial.outcome and is_flagged(trial.outcome.latency) for trial in best):
-        table.caption = f"{FLAG} this latency failed a check of its own measurement; measure again before relying on it"
+        table.caption = (
+            f"{FLAG} this latency failed a check of its own measurement or is less precise than asked for; "
+            "measure again before relying on it"
+        )
     return table
 
 

@@ -38,7 +38,7 @@ class Latency:
     status: ``ok``; ``not_converged``: the interval is wider than was asked for; ``flagged``: a check failed, the value
         may be wrong; ``deferred``: nothing was measured, there is no value. ``reasons`` says why, and what could not be
         checked.
-    p50_ms, iqr_ms, min_ms, p90_ms, p95_ms: of ``n`` calls in ``rounds`` rounds; a percentile is None of too few calls.
+    p50_ms, iqr_ms, min_ms, p90_ms, p95_ms, p99_ms: of ``n`` calls in ``rounds`` rounds; None where these are too few.
     ratio: to the reference network's p50 in the same rounds. ci95_ms, ratio_ci95: ends of the 95% interval.
     wait_s: until the device was free.
     """
@@ -53,6 +53,7 @@ class Latency:
     ci95_ms: tuple[float, float] | None = None
     p90_ms: float | None = None
     p95_ms: float | None = None
+    p99_ms: float | None = None
     rounds: int = 0
     ratio: float | None = None
     ratio_ci95: tuple[float, float] | None = None

@@ -74,4 +74,5 @@ def _latency(measured: Sequence[Latency]) -> Latency | None:
         ratio_ci95=None,
         p90_ms=None,
         p95_ms=None,
+        p99_ms=None,
     )

@@ -133,7 +133,7 @@ def _table(args: argparse.Namespace, latency: Latency) -> RenderableType:
     table.add_row("measured", ", ".join(f"{name} {value}" for name, value in latency.key.items() if value is not None))
     if latency.p50_ms is not None:
         table.add_row("p50", _with_interval(latency.p50_ms, latency.ci95_ms, " ms"))
-        tails = {"p90": latency.p90_ms, "p95": latency.p95_ms, "least": latency.min_ms, "IQR": latency.iqr_ms}
+        tails = {name: getattr(latency, f"{name}_ms") for name in ("min", "iqr", "p90", "p95", "p99")}
         shown = [f"{name} {value:.4g} ms" for name, value in tails.items() if value is not None]
         table.add_row("spread", f"{', '.join(shown)}; {latency.n} calls in {latency.rounds} rounds")
     if latency.ratio is not None:

@@ -45,6 +45,8 @@ def measure(
     """
     mode, _ = resolve(spec, device.type)
     key = key_of(spec, resolution, device_name(device), device.type)
+    if device.type == "cuda" and key["dtype"] == "float32":
+        key["tf32"] = torch.backends.cudnn.allow_tf32
     exclusive = partial(lease.measuring, hold_s=HOLD_S + 2 * spec.max_s)
     with runtimes.settings(spec.threads):
         with lease.sharing():
@@ -65,7 +67,10 @@ class Local:
         self._calls, self._timer = calls, runtimes.timer(device, mode)
         gpu = device.type == "cuda"
         self._watch = GpuWatch(device, launches=mode != "cuda_graph") if gpu else CpuWatch(threads)
-        self.unchecked = self._watch.unchecked
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        return self._watch.unchecked
 
     def now(self) -> float:
         return time.perf_counter()

@@ -40,7 +40,8 @@ Exclusive = Callable[[], AbstractContextManager[float]]
 class Device(Protocol):
     """Where the two networks run. unchecked: what this system does not let us check."""
 
-    unchecked: tuple[str, ...]
+    @property
+    def unchecked(self) -> tuple[str, ...]: ...
 
     def now(self) -> float: ...  # seconds, monotonic
 
@@ -109,20 +110,25 @@ def _latency(
     times, p50, ratio = attempt.candidate, attempt.p50, attempt.ratio
     return Latency(
         dict(key),
-        p50.value,
-        iqr(times),
-        float(times.min()),
-        times.size,
-        "flagged" if attempt.reasons else "ok" if attempt.narrow else "not_converged",
-        (*reasons, *unchecked),
-        (p50.low, p50.high) if math.isfinite(p50.low) else None,
-        percentile(times, 90),
-        percentile(times, 95),
-        len(times),
-        ratio.value,
-        (ratio.low, ratio.high) if math.isfinite(ratio.low) else None,
-        round(wait_s, 3),
+        p50_ms=p50.value,
+        iqr_ms=iqr(times),
+        min_ms=float(times.min()),
+        n=times.size,
+        status="flagged" if attempt.reasons else "ok" if attempt.narrow else "not_converged",
+        reasons=(*reasons, *unchecked),
+        ci95_ms=_ends(p50),
+        p90_ms=percentile(times, 90),
+        p95_ms=percentile(times, 95),
+        p99_ms=percentile(times, 99),
+        rounds=len(times),
+        ratio=ratio.value,
+        ratio_ci95=_ends(ratio),
+        wait_s=round(wait_s, 3),
     )
+
+
+def _ends(interval: Interval) -> tuple[float, float] | None:
+    return (interval.low, interval.high) if math.isfinite(interval.low) else None
 
 
 def _width(attempt: Attempt, spec: LatencySpec) -> str:

@@ -55,7 +55,7 @@ class SimulatedDevice:
         self._delay_s = 0.0
         self._drifts: list[float] = []
 
-    def true_median_ms(self, samples: int = 1_000_000) -> float:
+    def median_ms(self, samples: int = 1_000_000) -> float:
         """Of the candidate where nothing drifts."""
         b, rng = self.behaviour, np.random.default_rng(0)
         slow_calls = b.slow_share / (1 + b.slow_by * (1 - b.slow_share))  # fewer fit into a second of the slow mode

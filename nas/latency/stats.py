@@ -45,7 +45,7 @@ def intervals(candidate: Times, reference: Times, rng: np.random.Generator) -> t
     has two modes and rounds hold different numbers of calls.
     """
     rounds = len(candidate)
-    weights = rng.multinomial(rounds, np.full(rounds, 1 / rounds), size=DRAWS)
+    weights = rng.multinomial(rounds, np.full(rounds, 1 / rounds), size=DRAWS).astype(np.int32)
     medians, references = _medians(candidate, weights), _medians(reference, weights)
     p50 = float(np.median(candidate))
     return _interval(p50, medians, rounds), _interval(p50 / float(np.median(reference)), medians / references, rounds)
@@ -66,13 +66,13 @@ def _interval(value: float, draws: Times, rounds: int) -> Interval:
         return Interval(value, -math.inf, math.inf)
     tail = float(ndtr(math.sqrt(rounds / (rounds - 1)) * stdtrit(rounds - 1, 0.025)))
     low, high = np.quantile(draws, [tail, 1 - tail])
-    return Interval(value, min(value, float(low)), max(value, float(high)))
+    return Interval(value, min(value, float(low)), max(value, float(high)))  # of few calls, ends are calls
 
 
-def _medians(times: Times, weights: NDArray[np.int64]) -> Times:
+def _medians(times: Times, weights: NDArray[np.int32]) -> Times:
     """The median of all calls for every row of ``weights``, which says how often each round is drawn."""
     order = np.argsort(times, axis=None)
-    counts = np.cumsum(weights[:, order // times.shape[1]], axis=1)
+    counts = np.cumsum(weights[:, order // times.shape[1]], axis=1, dtype=np.int32)
     middle = (2 * counts >= counts[:, -1:]).argmax(axis=1)
     result: Times = times.ravel()[order][middle]
     return result

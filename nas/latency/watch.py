@@ -83,7 +83,12 @@ class GpuWatch:
             self._lack(str(error))
 
     def read(self) -> Counters:
-        gpu = self._gpu() if self._nvml else None
+        gpu = None
+        if nvml := self._nvml:
+            try:
+                gpu = self._gpu()
+            except nvml.NVMLError as error:
+                self._lack(str(error))
         if not self._cpu:
             return Counters(time.perf_counter(), gpu=gpu)
         own = self._cpu.read()
