@@ -254,8 +254,9 @@ def _two(kind: str, rhythm: str) -> Iterator[None]:
 
 def main(argv: Sequence[str]) -> None:
     from lease import PARTS
+    from remote import remote
 
-    parts: dict[str, Callable[..., bool]] = {"truth": truth, "aa": aa, "stress": stress, **PARTS}
+    parts: dict[str, Callable[..., bool]] = {"truth": truth, "aa": aa, "stress": stress, **PARTS, "remote": remote}
     parser = command.Parser("python benchmarks/latency.py", description=__doc__.split("\n")[0])
     parser.add_argument("part", choices=parts)
     parser.add_argument("--seeds", type=command.positive_int, default=SEEDS, help="of truth and stress (default 1000)")

@@ -20,10 +20,10 @@ from nas.latency.measure import measure
 from nas.lease import Lease
 from nas.memory import PeakMemory
 from nas.train import Diverged, train
-from search_spaces import Arch, constraint, cost
+from search_spaces import Arch, UserError, constraint, cost
 from search_spaces.build import build_model
 from studies.engine import Session
-from studies.ledger import Outcome
+from studies.ledger import Latency, Outcome
 from studies.spec import Spec
 
 
@@ -76,7 +76,7 @@ def _build_and_train(
             return Outcome("failed", **known, error=f"{name} differ: closed form {closed}, built network {built}")
 
     with _timed(timings, "latency_s"):
-        known["latency"] = measure(model, arch.resolution, spec.latency, device, lease)
+        known["latency"] = _latency(model, arch.resolution, spec, device, lease)
     if broken := constraint.violations(spec.constraints, {"latency_ms": known["latency"].p50_ms}):
         return Outcome("rejected", **known, violations=broken)
 
@@ -89,13 +89,27 @@ def _build_and_train(
     found["peak_memory_mb"] = peak.mb
     if known["latency"].status == "deferred":  # until whoever held the host may have let go of it
         with _timed(timings, "latency_again_s"):
-            known["latency"] = measure(model, arch.resolution, spec.latency, device, lease)
+            known["latency"] = _latency(model, arch.resolution, spec, device, lease)
     latency = known["latency"]
     if broken := constraint.violations(spec.constraints, found | {"latency_ms": latency.p50_ms}):
         return Outcome("rejected", **known, **found, violations=broken)
     if unknown := [str(limit) for limit in spec.constraints if limit.metric == "latency_ms" and latency.p50_ms is None]:
         return Outcome("failed", **known, **found, error=f"{unknown[0]} not checked: {latency.reasons[0]}")
     return Outcome("ok", **known, **found)
+
+
+def _latency(model: nn.Module, resolution: int, spec: Spec, device: torch.device, lease: Lease) -> Latency:
+    """On the device that the spec names, or on ``device``. A device that cannot be reached costs no trial: the latency
+    is ``deferred``."""
+    address = spec.latency.device
+    if not address:
+        return measure(model, resolution, spec.latency, device, lease)
+    from nas.latency.remote import measure_remote
+
+    try:
+        return measure_remote(model, resolution, spec.latency, address)
+    except UserError as error:
+        return Latency({"device": address}, None, status="deferred", reasons=(str(error),))
 
 
 def _device(spec: Spec) -> torch.device:

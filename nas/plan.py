@@ -19,10 +19,13 @@ TRIALS = 64  # where neither trials nor a budget are given
 
 @dataclass(frozen=True)
 class Plan:
+    """latency_device: what measures latency calls itself; None: machines of a cluster that may differ."""
+
     spec: Spec
     space: SearchSpace
     outline: data.Outline
     resources: Resources
+    latency_device: str | None
 
     @property
     def resolution(self) -> int:
@@ -49,8 +52,8 @@ class Plan:
 def plan(spec: Spec, space: SearchSpace | None = None, verbose: bool = False) -> Plan:
     """Checks a spec against this machine. ``space``: that of the run that is resumed.
 
-    Raises UserError on an unknown space, unusable data, missing GPUs, a latency.mode that they do not have, or
-    constraints that no network can satisfy.
+    Raises UserError on an unknown space, unusable data, missing GPUs, a latency.mode that they do not have, a
+    latency.device that does not answer, or constraints that no network can satisfy.
     """
     outline = data.check(spec.data.source)
     fallback = data.default_resolution(spec.data.source)
@@ -69,7 +72,17 @@ def plan(spec: Spec, space: SearchSpace | None = None, verbose: bool = False) ->
     spec = replace(spec, space=replace(spec.space, width=space.width))
     if len(space.resolutions) == 1:
         spec = replace(spec, data=replace(spec.data, resolution=space.resolutions[0]))
-    return Plan(replace(spec, search=search, resources=resolved), space, outline, resources)
+    return Plan(
+        replace(spec, search=search, resources=resolved), space, outline, resources, _latency_device(spec, resources)
+    )
+
+
+def _latency_device(spec: Spec, resources: Resources) -> str | None:
+    if spec.latency.device:
+        from nas.latency.remote import ready
+
+        return str(ready(spec.latency, spec.latency.device)["device"])
+    return None if resources.address else environment.this_device(resources.gpus)
 
 
 def within(spec: ResourceSpec) -> ResourceSpec:
@@ -95,8 +108,9 @@ def _resources(spec: Spec, verbose: bool) -> Resources:
     if (wanted.cpus or 0) > cores:
         raise UserError(f"cpus: {wanted.cpus} asked for, but {where} has {cores}")
     used = gpus if wanted.gpus is None else wanted.gpus
-    resolve(spec.latency, "cuda" if used else "cpu")
-    if not used and spec.latency.threads > wanted.cpus_per_trial:
+    if not spec.latency.device:
+        resolve(spec.latency, "cuda" if used else "cpu")
+    if not (used or spec.latency.device) and spec.latency.threads > wanted.cpus_per_trial:
         raise UserError(
             f"latency.threads: {spec.latency.threads} is more than resources.cpus_per_trial ({wanted.cpus_per_trial}), "
             "so that it would measure on cores that other trials use"

@@ -166,13 +166,12 @@ def _check_device(plan: Plan, records: Sequence[TrialRecord], on_gpus: bool) -> 
     if records and on_gpus != bool(plan.resources.gpus):
         kinds = ("GPUs", "CPUs") if on_gpus else ("CPUs", "GPUs")
         raise UserError(f"--resume: the run trained on {kinds[0]}, here it would go on with {kinds[1]}")
-    devices = {r.outcome.latency.key["device"] for r in records if r.outcome and r.outcome.latency}
-    if plan.spec.resources.address or not devices or not plan.spec.uses_device:
-        return
-    here = environment.this_device(plan.resources.gpus)
-    if devices != {here}:
+    measured = [r.outcome.latency for r in records if r.outcome and r.outcome.latency_ms is not None]
+    devices = {latency.key["device"] for latency in measured if latency}
+    here = plan.latency_device
+    if devices and here and devices != {here} and plan.spec.uses_device:
         raise UserError(
-            f"--resume: the run was measured on {', '.join(sorted(devices))}, this machine has {here}; "
+            f"--resume: the run was measured on {', '.join(sorted(devices))}, this is {here}; "
             "begin a new run with --warm-start instead"
         )
 

@@ -75,12 +75,14 @@ class LatencySpec:
     """The measurement of one forward pass (nas/latency). The defaults are a search's: many networks are measured, and
     other trainings wait meanwhile. ``python -m nas.latency`` takes more time and asks for more.
 
+    device: address of another device that measures (nas/latency/transport.py), None: where the network is trained.
     mode: None: eager on CPU, a CUDA graph on a GPU. dtype: None: float32 on CPU, float16 on a GPU.
     precision: half-width of the 95% interval, as a share of the median, at which sampling ends; max_s: when it ends
         anyway. warmup_s: at least; ten times as long at most. block_ms: how long one network runs at a time, at least.
     retries: after a measurement that fails a check.
     """
 
+    device: str | None = None
     batch_size: Count = 1
     threads: Count = 1
     mode: Literal["eager", "compile", "cuda_graph", "onnxruntime"] | None = None

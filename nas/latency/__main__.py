@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   python -m nas.latency efficientnet_b0
   python -m nas.latency runs/20261122-101500-v2/archs/ID.json --threads 4 --against mobilenet_v2
+  python -m nas.latency efficientnet_b0 --device ssh:pi@10.0.0.7 --mode onnxruntime
   python -m nas.latency efficientnet_v2_s --device cuda --mode cuda_graph --dtype float16 --batch 16 --json
 
 status: ok; not_converged (the interval is wider than --precision); flagged (a check failed, the value may be wrong);
@@ -43,7 +44,8 @@ def parser() -> command.Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("network", metavar="NAME|FILE.json", help="a published network, or one from a file")
-    p.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is a GPU")
+    where = "cpu, cuda (default where there is a GPU), or another device: ssh:[USER@]HOST[:PORT][/PATH/TO/PYTHON]"
+    p.add_argument("--device", metavar="DEVICE", help=where)
     modes = "eager (default on cpu), compile, cuda_graph (default on cuda), onnxruntime (needs the extra onnx)"
     p.add_argument("--mode", metavar="MODE", help=modes)
     p.add_argument("--dtype", metavar="TYPE", help="float32 (cpu), float16 (default on cuda) or bfloat16")
@@ -96,8 +98,10 @@ def _measure(
     network: Arch, against: Arch | None, spec: LatencySpec, args: argparse.Namespace
 ) -> tuple[Latency, dict[str, Any]]:
     from nas.environment import cpu_count
-    from nas.latency.modes import resolve
+    from nas.latency.modes import MODES, resolve
 
+    if args.device and args.device not in MODES:
+        return _measure_there(network, spec, args)
     if args.device:
         resolve(spec, args.device)
     if args.device != "cuda" and spec.threads > cpu_count():
@@ -116,6 +120,20 @@ def _measure(
     device, lease = torch.device(kind), Lease.of_host()
     latency = measure(build_model(network), network.resolution, spec, device, lease, other)
     return latency, describe(int(kind == "cuda"))
+
+
+def _measure_there(network: Arch, spec: LatencySpec, args: argparse.Namespace) -> tuple[Latency, dict[str, Any]]:
+    from nas.latency.transport import device_of
+
+    if ":" not in args.device:
+        raise UserError(f"--device: {args.device!r} is not one of cpu, cuda or an address such as ssh:HOST")
+    device_of(args.device)
+    if args.against:
+        raise UserError("--against: on another device the ratio is to the fixed reference only")
+    from nas.latency.remote import measure_remote, ready
+
+    description = ready(spec, args.device)
+    return measure_remote(network, network.resolution, spec, args.device), description
 
 
 def _against(args: argparse.Namespace) -> str:
