@@ -28,7 +28,7 @@ def modelled(metric: str, value: float | None) -> float | None:
     if value is None or not math.isfinite(value):
         return None
     if metric == "top1":
-        return math.log(CEILING - value)
+        return math.log(max(CEILING - value, 1.0))
     if direction(metric) == "maximize":
         return -value
     return math.log(value) if value > 0 else None
