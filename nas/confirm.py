@@ -20,7 +20,7 @@ from studies.ledger import TrialRecord
 from studies.listed import Listed
 from studies.recorder import Limits, Recorder
 from studies.repeats import networks
-from studies.spec import Spec, parse
+from studies.spec import Spec
 
 LONGER = 4  # times the search's epochs, where nothing else is asked for
 FIRST_SEED = 1_000_000  # away from those of the search, which decided what is confirmed
@@ -71,6 +71,6 @@ def check_epochs(folder: Path, spec: Spec) -> None:
     """Raises UserError where what is confirmed already was trained for another number of epochs."""
     if not (folder / runfolder.SPEC).exists():
         return
-    before = parse(read_yaml(folder / runfolder.SPEC)).train.epochs
+    before = read_yaml(folder / runfolder.SPEC)["train"]["epochs"]
     if before != epochs_of(spec):
         raise UserError(f"--confirm-epochs: {epochs_of(spec)}, but {folder} was trained for {before}; both cannot be")

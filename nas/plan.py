@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from nas import data, environment
-from nas.latency.modes import resolve
+from nas.latency.modes import key_of, resolve
 from search_spaces import UserError
 from search_spaces.feasible import check_feasible
 from search_spaces.space import SearchSpace
@@ -19,13 +21,18 @@ TRIALS = 64  # where neither trials nor a budget are given
 
 @dataclass(frozen=True)
 class Plan:
-    """latency_device: what measures latency calls itself; None: machines of a cluster that may differ."""
+    """latency_key: of the latencies that are measured, but for what is each network's own; None: not known here, since
+    machines of a cluster may differ."""
 
     spec: Spec
     space: SearchSpace
     outline: data.Outline
     resources: Resources
-    latency_device: str | None
+    latency_key: dict[str, Any] | None
+
+    def comparable(self, key: Mapping[str, Any]) -> bool:
+        """Whether a latency under ``key`` may be compared with those of this plan, as far as that is known here."""
+        return all(key.get(name) == value for name, value in (self.latency_key or {}).items())
 
     @property
     def resolution(self) -> int:
@@ -73,16 +80,20 @@ def plan(spec: Spec, space: SearchSpace | None = None, verbose: bool = False) ->
     if len(space.resolutions) == 1:
         spec = replace(spec, data=replace(spec.data, resolution=space.resolutions[0]))
     return Plan(
-        replace(spec, search=search, resources=resolved), space, outline, resources, _latency_device(spec, resources)
+        replace(spec, search=search, resources=resolved), space, outline, resources, _latency_key(spec, resources)
     )
 
 
-def _latency_device(spec: Spec, resources: Resources) -> str | None:
+def _latency_key(spec: Spec, resources: Resources) -> dict[str, Any] | None:
     if spec.latency.device:
         from nas.latency.remote import ready
 
-        return str(ready(spec.latency, spec.latency.device)["device"])
-    return None if resources.address else environment.this_device(resources.gpus)
+        key = ready(spec.latency, spec.latency.device)
+    elif resources.address:
+        return None
+    else:
+        key = key_of(spec.latency, 0, environment.this_device(resources.gpus), "cuda" if resources.gpus else "cpu")
+    return {name: value for name, value in key.items() if name != "resolution"}
 
 
 def within(spec: ResourceSpec) -> ResourceSpec:

@@ -28,7 +28,7 @@ SCHEMA = 1
 STATUSES = ("ok", "rejected", "stopped", "failed")
 Curve = Sequence[Mapping[str, Any]]
 """A trial's metrics, one mapping an epoch: ``{"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "top1": 31.2}``."""
-UNCHECKED = "not checked here"  # how a latency's reason begins that is none to doubt it
+UNCHECKED = "not checked"  # how a latency's reason begins that is none to doubt it
 
 
 @dataclass(frozen=True)

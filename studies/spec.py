@@ -183,6 +183,7 @@ class Spec:
 
 # What a run folder's spec.yaml says beside the spec; ignored where it is read as one.
 RECORDED = ("command", "created", "resumed", "space_size", "environment")
+RETIRED = {"sample_s", "min_calls"}  # fields of latency that there are no more
 
 
 def parse(data: Mapping[str, Any]) -> Spec:
@@ -192,7 +193,8 @@ def parse(data: Mapping[str, Any]) -> Spec:
     """
     from pydantic import TypeAdapter, ValidationError
 
-    data = {key: value for key, value in data.items() if key not in RECORDED} if isinstance(data, Mapping) else data
+    if isinstance(data, Mapping) and any(key in RECORDED for key in data):
+        data = _of_run({key: value for key, value in data.items() if key not in RECORDED})
     _check_names(Spec, data, "")
     try:
         spec = TypeAdapter(Spec).validate_python(data, strict=False)
@@ -261,6 +263,15 @@ def read_setting(text: str) -> tuple[str, Any]:
         return path.strip(), yaml.safe_load(value)
     except yaml.YAMLError:
         raise UserError(f"--set: {value!r} in {text!r} is not a value") from None
+
+
+def _of_run(data: dict[str, Any]) -> dict[str, Any]:
+    """A run's spec.yaml, maybe of an earlier version, which had other fields and measured in one way only."""
+    latency = data.get("latency")
+    if not isinstance(latency, Mapping) or not RETIRED & latency.keys():
+        return data
+    kept = {name: value for name, value in latency.items() if name not in RETIRED}
+    return data | {"latency": {"mode": "eager", "dtype": "float32", **kept}}
 
 
 def _check_names(cls: type, data: Any, where: str) -> None:

@@ -163,7 +163,7 @@ MISTAKES = {
     "mode": (["resnet18", "--mode", "graph"], "latency.mode: 'graph' is wrong: input should be 'eager', 'compile'"),
     "mode for cpu": (["resnet18", "--mode", "cuda_graph", "--device", "cpu"], "'cuda_graph' does not run on cpu"),
     "dtype for cpu": (["resnet18", "--dtype", "float16", "--device", "cpu"], "'float16' is not measured on cpu"),
-    "device": (["resnet18", "--device", "tpu"], "argument --device: invalid choice: 'tpu'"),
+    "device": (["resnet18", "--device", "tpu"], "--device: 'tpu' is not one of cpu, cuda"),
     "precision": (["resnet18", "--precision", "2"], "latency.precision: 2.0 is wrong"),
     "threads": (["resnet18", "--threads", "9999", "--device", "cpu"], "--threads: 9999 is more than"),
     "batch": (["resnet18", "--batch", "0"], "argument --batch: '0' is not an integer >= 1"),

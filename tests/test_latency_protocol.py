@@ -10,7 +10,7 @@ import pytest
 
 from nas.latency import checks, protocol
 from nas.latency.checks import Counters, Gpu, of_attempt, of_round
-from nas.latency.protocol import measure
+from nas.latency.protocol import PATIENCE, measure
 from nas.latency.simulated import Behaviour, SimulatedDevice
 from nas.latency.stats import NEEDED, intervals, percentile
 from nas.lease import Deferred
@@ -61,11 +61,11 @@ def test_equal_seeds_give_equal_numbers():
 @pytest.mark.parametrize("call_ms", [0.05, 25.0, 400.0])
 def test_time_is_bounded_whatever_a_call_takes(call_ms):
     device, latency, _ = measured(replace(USUAL, candidate_ms=call_ms), replace(SEARCH, retries=0))
-    assert device.now() <= 10 * SEARCH.warmup_s + SEARCH.max_s + 6 * call_ms / 1e3
+    assert device.now() <= 10 * SEARCH.warmup_s + PATIENCE * SEARCH.max_s + 6 * call_ms / 1e3
     assert abs(latency.p50_ms / call_ms - 1) < 0.1
     if call_ms == 400.0:
-        assert latency.status == "not_converged"
-        assert "of the median" in latency.reasons[0]
+        assert latency.status != "ok"
+        assert any("of the median" in reason for reason in latency.reasons)
         assert latency.p90_ms is None
 
 

@@ -126,3 +126,11 @@ def _plain(value):
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def test_a_spec_of_an_earlier_version_keeps_how_it_measured():
+    latency = {"batch_size": 1, "warmup_s": 0.3, "sample_s": 0.7, "min_calls": 50}
+    kept = parse({"command": "python -m nas.search", "latency": latency}).latency
+    assert (kept.mode, kept.dtype, kept.warmup_s) == ("eager", "float32", 0.3)
+    with pytest.raises(UserError, match=r"latency.sample_s: unknown field"):
+        parse({"latency": latency})

@@ -17,7 +17,7 @@ from search_spaces.build import build_model
 from search_spaces.space_file import load_space
 from studies import samplers
 from studies.engine import NoRun, run_inline
-from studies.ledger import Ledger, read
+from studies.ledger import Latency, Ledger, read
 from studies.proposer import Proposer
 from studies.recorder import Limits, Recorder
 from studies.spec import TrainSpec, parse
@@ -242,3 +242,18 @@ def test_run_on_gpus_never_falls_back_to_cpu(space, digits):
         pytest.skip("this machine has a GPU")
     with pytest.raises(RuntimeError, match="sees no GPU"):
         evaluate(space.base, 0, digits, NoRun(), spec=parse({"resources": {"gpus": 1}}))
+
+
+@pytest.mark.parametrize(
+    ("fastest_ms", "again_ms", "status"), [(9.0, 9.0, "rejected"), (4.0, 4.0, "ok"), (4.0, 9.1, "rejected")]
+)
+def test_a_flagged_latency_rejects_by_what_is_sure(space, digits, monkeypatch, fastest_ms, again_ms, status):
+    """A limit of 8 ms; the first measurement says 9.1 ms and is flagged."""
+    flagged = Latency({}, 9.1, 1.0, fastest_ms, 64, "flagged", ("disturbed",))
+    answers = [flagged, Latency({}, again_ms, 0.1, 3.9, 64)]
+    monkeypatch.setattr("nas.evaluate.measure", lambda *_: answers.pop(0))
+    heard = Listener()
+    spec = parse({"train": QUICK, "search": {"constraints": ["latency_ms<=8"]}})
+    assert evaluate(space.base, 0, digits, heard, spec=spec).status == status
+    assert bool(heard.epochs) == (fastest_ms < 8)
+    assert len(answers) == (fastest_ms > 8)

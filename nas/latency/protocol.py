@@ -23,6 +23,7 @@ from studies.ledger import Latency
 from studies.spec import LatencySpec
 
 MIN_ROUNDS, MIN_CALLS, MIN_S = 10, 64, 0.5  # of sampling, unless time is up
+PATIENCE = 4  # times max_s, which is when time is up for a network too slow for so many rounds
 MORE = 1.25  # rounds from one look at the intervals to the next; both of two in a row must be narrow, or sampling would
 # end at one that is narrow by chance, and the interval would cover less than it says
 WARMUP_CALLS = 10
@@ -151,7 +152,8 @@ def _attempt(device: Device, spec: LatencySpec, baseline_ms: float | None, rng: 
             kept.append(everything[-1])
         elapsed_s = device.now() - start
         hopeless = len(disturbed) >= max(MIN_ROUNDS, len(everything) / 2)
-        last = hopeless or (elapsed_s >= spec.max_s and len(everything) > 1)
+        long = elapsed_s >= spec.max_s and len(everything) >= MIN_ROUNDS
+        last = hopeless or long or (elapsed_s >= PATIENCE * spec.max_s and len(everything) > 1)
         enough = elapsed_s >= MIN_S and len(kept) * 2 * calls["candidate"][0] >= MIN_CALLS
         if last or (enough and len(kept) >= look):
             trusted = len(disturbed) <= checks.DISTURBED * len(everything)

@@ -133,13 +133,11 @@ def measure_remote(network: nn.Module | Arch, resolution: int, spec: LatencySpec
             model = build_model(network) if isinstance(network, Arch) else network
             candidate = program(model, shape, mode)
             reference = _reference(mode)
-        key: dict[str, Any] = {"device": device.description["device"], "runtime": mode, "dtype": "float32"}
-        key |= {"batch": spec.batch_size, "resolution": resolution, "threads": spec.threads}
-        key |= {"memory_format": "contiguous" if mode == "onnxruntime" else "channels_last"}
+        key = _key(spec, device, mode) | {"resolution": resolution}
         try:
             with device.exclusive(hold_s=LOAD_S):
                 device.load("reference", FORMATS[mode], reference, REFERENCE_SHAPE, spec.threads)
-                key["runtime"] = device.load("candidate", FORMATS[mode], candidate, shape, spec.threads)
+                device.load("candidate", FORMATS[mode], candidate, shape, spec.threads)
         except Deferred as error:
             return Latency(key, None, status="deferred", reasons=(str(error),))
         seen = _seen(address, key["runtime"], spec.threads)
@@ -152,11 +150,23 @@ def measure_remote(network: nn.Module | Arch, resolution: int, spec: LatencySpec
 
 
 def ready(spec: LatencySpec, address: str) -> dict[str, Any]:
-    """What the device at ``address`` says of itself, to be asked before a search begins. Raises UserError where it
-    cannot be reached or cannot measure as ``spec`` has it."""
+    """The key of what the device at ``address`` measures, but for the resolution; to be asked for before a search
+    begins. Raises UserError where it cannot be reached or cannot measure as ``spec`` has it."""
     with RemoteDevice(address) as device:
-        _mode(spec, device)
-        return device.description
+        return _key(spec, device, _mode(spec, device))
+
+
+def _key(spec: LatencySpec, device: RemoteDevice, mode: str) -> dict[str, Any]:
+    runtime = RUNTIMES[mode]
+    exported = "" if mode == "onnxruntime" else " exported"
+    return {
+        "device": device.description["device"],
+        "runtime": f"{runtime} {device.description['runtimes'][runtime]}{exported}",
+        "dtype": "float32",
+        "batch": spec.batch_size,
+        "threads": spec.threads,
+        "memory_format": "contiguous" if mode == "onnxruntime" else "channels_last",
+    }
 
 
 def program(model: nn.Module, shape: Sequence[int], mode: str) -> bytes:
@@ -207,4 +217,8 @@ def _seen(address: str, runtime: str, threads: int) -> deque[float]:
 
 
 def _who() -> str:
-    return f"{getpass.getuser()}@{platform.node()}, process {os.getpid()},"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}, process {os.getpid()},"

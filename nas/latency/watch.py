@@ -25,7 +25,7 @@ class CpuWatch:
         self._alone = threads == 1
         self._cores = os.cpu_count() or 1
         checks = {"run delay": _threads(True), "stolen time and other processes": _machine()}
-        self.unchecked = tuple(f"{UNCHECKED}: {name}" for name, found in checks.items() if not found)
+        self.unchecked = tuple(f"{UNCHECKED} here: {name}" for name, found in checks.items() if not found)
 
     def read(self) -> Counters:
         machine = _machine()
@@ -96,7 +96,7 @@ class GpuWatch:
 
     def _lack(self, reason: str) -> None:
         self._nvml = None
-        self.unchecked += (f"{UNCHECKED}: other processes on the GPU, its slowdown and clock ({reason})",)
+        self.unchecked += (f"{UNCHECKED} here: other processes on the GPU, its slowdown and clock ({reason})",)
 
     def _gpu(self) -> Gpu:
         nvml = self._nvml

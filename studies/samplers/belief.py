@@ -53,7 +53,7 @@ class Belief:
                 replace(outcome, top1=metrics.get("top1"), val_loss=metrics.get("val_loss")),
                 lambda name: name not in MEASURED,
             )
-            for metrics in curve
+            for metrics in (curve if outcome.status != "failed" else ())
         }
         self.known.append(Known(network, row, values, epochs))
         self._regressions = {}
