@@ -103,7 +103,7 @@ def _build_and_train(
 
 
 def _latency(model: nn.Module, resolution: int, spec: Spec, device: torch.device, lease: Lease) -> Latency:
-    """On the device that the spec names, or on ``device``. A device that cannot be reached costs no trial: the latency
+    """On the device that the spec names, or on ``device``. One that cannot be reached ends no search: the latency
     is ``deferred``."""
     address = spec.latency.device
     if not address:

@@ -30,9 +30,11 @@ class Plan:
     resources: Resources
     latency_key: dict[str, Any] | None
 
-    def comparable(self, key: Mapping[str, Any]) -> bool:
-        """Whether a latency under ``key`` may be compared with those of this plan, as far as that is known here."""
-        return all(key.get(name) == value for name, value in (self.latency_key or {}).items())
+    def differences(self, key: Mapping[str, Any]) -> list[str]:
+        """Why a latency under ``key`` must not be compared with those of this plan, as far as that is known here:
+        ``threads 4, here 1``."""
+        own = self.latency_key or {}
+        return [f"{name} {key.get(name)}, here {value}" for name, value in own.items() if key.get(name) != value]
 
     @property
     def resolution(self) -> int:

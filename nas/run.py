@@ -166,13 +166,11 @@ def _check_device(plan: Plan, records: Sequence[TrialRecord], on_gpus: bool) -> 
     if records and on_gpus != bool(plan.resources.gpus):
         kinds = ("GPUs", "CPUs") if on_gpus else ("CPUs", "GPUs")
         raise UserError(f"--resume: the run trained on {kinds[0]}, here it would go on with {kinds[1]}")
-    measured = [r.outcome.latency for r in records if r.outcome and r.outcome.latency_ms is not None]
-    other = next((latency.key for latency in measured if latency and not plan.comparable(latency.key)), None)
-    if other and plan.latency_key and plan.spec.uses_device:
-        name = next(name for name, value in plan.latency_key.items() if other.get(name) != value)
+    latencies = [r.outcome.latency for r in records if r.outcome and r.outcome.latency]
+    differing = [text for one in latencies if one.p50_ms is not None for text in plan.differences(one.key)]
+    if differing and plan.spec.uses_device:
         raise UserError(
-            f"--resume: the run was measured on {name} {other.get(name)}, this is {plan.latency_key[name]}; "
-            "begin a new run with --warm-start instead"
+            f"--resume: the run was measured with {differing[0]}; begin a new run with --warm-start instead"
         )
 
 

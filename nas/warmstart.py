@@ -72,7 +72,7 @@ def _translated(record: TrialRecord, plan: Plan, here: str | None) -> TrialRecor
         return None
     if here is not None and outcome.environment.get("device") != here:
         outcome = replace(outcome, step_time_s=None, peak_memory_mb=None)
-    if outcome.latency and not plan.comparable(outcome.latency.key):
+    if outcome.latency and plan.differences(outcome.latency.key):
         outcome = replace(outcome, latency=None)
     broken = constraint.violations(plan.spec.constraints, {name: outcome.metric(name) for name in METRICS})
     if broken:

@@ -192,8 +192,8 @@ def _conditions_section(trials: Sequence[TrialRecord], spec: Mapping[str, Any]) 
     parts = []
     if command := spec.get("command"):
         parts.append(f"<pre>{escape(str(command))}</pre>")
-    measured_ = [trial.outcome.latency for trial in trials if trial.outcome and trial.outcome.latency]
-    keys = [latency.key for latency in measured_ if latency.p50_ms is not None]
+    latencies = [trial.outcome.latency for trial in trials if trial.outcome and trial.outcome.latency]
+    keys = [latency.key for latency in latencies if latency.p50_ms is not None]
     shared, varying = summary.shared_and_varying(keys)
     own = varying.pop(OWN_KEY, None)
     measured: dict[str, Any] = shared | ({OWN_KEY: own} if own else {})

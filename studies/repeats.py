@@ -47,8 +47,11 @@ def networks(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 
 def _one(same: Sequence[TrialRecord]) -> TrialRecord:
-    outcomes = [trial.outcome for trial in same if trial.outcome]
-    return same[0] if len(same) == 1 or not outcomes else replace(same[0], outcome=merged(outcomes))
+    ended = [trial for trial in same if trial.outcome]
+    if len(same) == 1 or not ended:
+        return same[0]
+    curve = mean_curve([trial.epochs for trial in ended])
+    return replace(same[0], outcome=merged([t.outcome for t in ended if t.outcome]), epochs=tuple(map(dict, curve)))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

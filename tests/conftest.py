@@ -19,6 +19,17 @@ def own_lease(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """torch computes in one thread; for a whole file: ``pytestmark = pytest.mark.usefixtures("one_thread")``."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def run_python():
     """Runs this Python in the repository's root, in one thread; the CompletedProcess with its output as text."""

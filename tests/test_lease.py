@@ -17,6 +17,7 @@ from search_spaces import Arch, Stage, UserError
 from search_spaces.build import build_model
 from studies.spec import TrainSpec
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 SMALL = Arch((Stage("fused_mbconv", 3, 2, 2, 8, 1), Stage("mbconv", 3, 2, 2, 16, 1, 0.25)), 8, 32, 16)
 HOLD = """
@@ -38,14 +39,6 @@ with lease.measuring() if how == "measure" else lease.sharing():
         print(os.getpid(), flush=True)
     sys.stdin.read()  # until the test closes it
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def test_latencies_of_two_devices_do_not_meet(nas_search, tmp_path):
 
     run_dir = tmp_path / "run"
     nas_search(*SETTINGS, "--objective", "latency_ms", "--trials", 1, "--out", run_dir, evaluation=elsewhere)
-    with pytest.raises(UserError, match="was measured on device another machine, this is"):
+    with pytest.raises(UserError, match="was measured with device another machine, here"):
         nas_search("--resume", run_dir, "--trials", 2)
 
 

@@ -22,18 +22,11 @@ from studies.proposer import Proposer
 from studies.recorder import Limits, Recorder
 from studies.spec import TrainSpec, parse
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 QUICK = {"epochs": 1, "batch_size": 128}
 SMALL = Arch((Stage("fused_mbconv", 3, 2, 4, 16, 2), Stage("mbconv", 3, 2, 4, 32, 2, 0.25)), 16, 64, 16, norm_eps=1e-3)
 LATENCY = {"warmup_s": 0.0, "max_s": 0.02, "block_ms": 1.0, "retries": 0}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

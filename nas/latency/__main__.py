@@ -130,10 +130,10 @@ def _measure_there(network: Arch, spec: LatencySpec, args: argparse.Namespace) -
     device_of(args.device)
     if args.against:
         raise UserError("--against: on another device the ratio is to the fixed reference only")
-    from nas.latency.remote import measure_remote, ready
+    from nas.environment import describe
+    from nas.latency.remote import measure_remote
 
-    description = ready(spec, args.device)
-    return measure_remote(network, network.resolution, spec, args.device), description
+    return measure_remote(network, network.resolution, spec, args.device), {"client": describe(0)}
 
 
 def _against(args: argparse.Namespace) -> str:

@@ -16,7 +16,6 @@ did while it ran.
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import importlib.util
 import io
@@ -134,6 +133,8 @@ class Agent:
 
         silence_s: without a request, until the client is taken for lost. who: the client, of whom others are told.
         """
+        import fcntl
+
         if self._lock is None:
             self._lock = _open(os.path.join(tempfile.gettempdir(), LOCK))
         asked = time.monotonic()
@@ -154,6 +155,8 @@ class Agent:
 
     def unlock(self) -> dict[str, Any]:
         """held: from when to when, in seconds on a clock that all processes of the device share."""
+        import fcntl
+
         held = self._held_since, time.monotonic()
         self._held_since, self.silence_s = None, SILENCE_S
         fcntl.lockf(self._lock, fcntl.LOCK_UN)  # type: ignore[arg-type]
@@ -227,7 +230,7 @@ def describe() -> dict[str, Any]:
     lines = [line.partition(":") for line in _read("/proc/cpuinfo").splitlines()]
     models = [value.strip() for name, _, value in lines if name.strip() == "model name"]
     cpu = (models or [platform.processor() or platform.machine()])[0]
-    checks = {"run delay": _threads(True), "stolen time and other processes": _machine()}
+    checks = {"run delay": threads_of(True), "stolen time and other processes": machine()}
     return {
         "device": _read("/sys/firmware/devicetree/base/model") or cpu,
         "cpu": cpu,
@@ -269,29 +272,29 @@ class Counted:
 
     @contextmanager
     def run(self) -> Iterator[None]:
-        threads, before = _threads(self.alone), _moment()
+        threads, before = threads_of(self.alone), _moment()
         yield
         after = _moment()
         for name, value in after.items():
             self._sums[name] += value - before[name]
-        for thread, now in _threads(self.alone).items():
+        for thread, now in threads_of(self.alone).items():
             then, so_far = threads.get(thread, (0.0, 0.0)), self._threads.get(thread, (0.0, 0.0))
             self._threads[thread] = so_far[0] + now[0] - then[0], so_far[1] + now[1] - then[1]
 
     def to_dict(self) -> dict[str, Any]:
-        sums = self._sums if _machine() else {**self._sums, "steal_s": None, "others_s": None}
+        sums = self._sums if machine() else {**self._sums, "steal_s": None, "others_s": None}
         threads = [[thread, *times] for thread, times in self._threads.items()]
         cpu_s = self._sums["cpu_s"] if self.alone else None
         return {**sums, "cpu_s": cpu_s, "threads": threads, "cores": os.cpu_count() or 1}
 
 
 def _moment() -> dict[str, float]:
-    stolen_s, busy_s = _machine() or (0.0, 0.0)
+    stolen_s, busy_s = machine() or (0.0, 0.0)
     others_s = busy_s - time.process_time()
     return {"steal_s": stolen_s, "others_s": others_s, "cpu_s": time.thread_time(), "wall_s": time.perf_counter()}
 
 
-def _threads(alone: bool) -> dict[int, tuple[float, float]]:
+def threads_of(alone: bool) -> dict[int, tuple[float, float]]:
     """Seconds that threads of this process ran, and waited for a core; empty where the system does not count them."""
     try:
         ids = [threading.get_native_id()] if alone else [int(name) for name in os.listdir("/proc/self/task")]
@@ -301,11 +304,12 @@ def _threads(alone: bool) -> dict[int, tuple[float, float]]:
     return {i: (int(text.split()[0]) / 1e9, int(text.split()[1]) / 1e9) for i, text in texts.items() if text}
 
 
-def _machine() -> tuple[float, float] | None:
+def machine() -> tuple[float, float] | None:
     """Core seconds that were stolen, and that all processes ran; None where the system does not say. ``man 5 proc``."""
-    text, ticks_per_s = _read("/proc/stat"), os.sysconf("SC_CLK_TCK")
+    text = _read("/proc/stat")
     if not text:
         return None
+    ticks_per_s = os.sysconf("SC_CLK_TCK")
     user, nice, system, _, _, irq, softirq, steal = (int(number) for number in text.split()[1:9])
     return steal / ticks_per_s, (user + nice + system + irq + softirq) / ticks_per_s
 

@@ -19,8 +19,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
@@ -32,6 +30,7 @@ from nas.latency.checks import Counters
 from nas.latency.measure import REFERENCE, REFERENCE_PX, REMEMBERED
 from nas.latency.modes import resolve
 from nas.latency.protocol import Network
+from nas.latency.runtimes import to_onnx
 from nas.latency.transport import Connection
 from nas.lease import HOLD_S, NO_LEASE, QUEUE_S, Deferred, Lease
 from search_spaces import Arch, UserError
@@ -174,17 +173,14 @@ def program(model: nn.Module, shape: Sequence[int], mode: str) -> bytes:
     model.eval()
     if any(parameter.device.type != "cpu" or parameter.dtype != torch.float32 for parameter in model.parameters()):
         model = copy.deepcopy(model).to("cpu", torch.float32)
-    x = torch.zeros(*shape)
+    if mode == "onnxruntime":
+        return to_onnx(model, shape)
     with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if mode == "onnxruntime":
-            with TemporaryDirectory() as folder:
-                path = Path(folder) / "network.onnx"
-                torch.onnx.export(model, (x,), path, dynamo=True, external_data=False, verbose=False)
-                return path.read_bytes()
         model = model.to(memory_format=torch.channels_last)
+        x = torch.zeros(*shape).contiguous(memory_format=torch.channels_last)
         content = io.BytesIO()
-        torch.export.save(torch.export.export(model, (x.contiguous(memory_format=torch.channels_last),)), content)
+        torch.export.save(torch.export.export(model, (x,)), content)
         return content.getvalue()
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import gc
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,17 +89,24 @@ def _graph(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
     return replay
 
 
+def to_onnx(model: nn.Module, shape: Sequence[int]) -> bytes:
+    """``model``, in eval mode and float32 on the CPU, for inputs of ``shape``."""
+    with TemporaryDirectory() as folder, torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path(folder) / "network.onnx"
+        torch.onnx.export(model, (torch.zeros(*shape),), path, dynamo=True, external_data=False, verbose=False)
+        return path.read_bytes()
+
+
 def onnx_session(model: nn.Module, x: torch.Tensor, threads: int) -> Any:
     """An ``onnxruntime.InferenceSession`` on the CPU for inputs of the shape of ``x``."""
     import onnxruntime
 
-    with TemporaryDirectory() as folder, torch.inference_mode(False), torch.no_grad():
-        path = Path(folder) / "network.onnx"
-        torch.onnx.export(model, (torch.zeros(x.shape),), path, dynamo=True, external_data=False, verbose=False)
-        content = path.read_bytes()
+    content = to_onnx(model, x.shape)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")  # as ``settings`` has it for torch
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 

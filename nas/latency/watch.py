@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.latency.agent import machine, threads_of
 from nas.latency.checks import Counters, Gpu
 from studies.ledger import UNCHECKED
 
 if TYPE_CHECKING:
     import torch
-
-_TASKS, _STAT = Path("/proc/self/task"), Path("/proc/stat")
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 class CpuWatch:
@@ -24,41 +20,19 @@ class CpuWatch:
     def __init__(self, threads: int) -> None:
         self._alone = threads == 1
         self._cores = os.cpu_count() or 1
-        checks = {"run delay": _threads(True), "stolen time and other processes": _machine()}
+        checks = {"run delay": threads_of(True), "stolen time and other processes": machine()}
         self.unchecked = tuple(f"{UNCHECKED} here: {name}" for name, found in checks.items() if not found)
 
     def read(self) -> Counters:
-        machine = _machine()
-        steal_s, busy_s = machine or (None, None)
+        steal_s, busy_s = machine() or (None, None)
         return Counters(
             time.perf_counter(),
             time.thread_time() if self._alone else None,
-            _threads(self._alone),
+            threads_of(self._alone),
             steal_s,
             None if busy_s is None else busy_s - time.process_time(),
             self._cores,
         )
-
-
-def _threads(alone: bool) -> dict[int, tuple[float, float]]:
-    """(run, waited to run) in seconds; empty where the kernel does not count it (CONFIG_SCHED_INFO)."""
-    own, found = threading.get_native_id(), {}
-    try:
-        for thread in [own] if alone else map(int, os.listdir(_TASKS)):
-            ran, waited, _ = (_TASKS / str(thread) / "schedstat").read_text().split()
-            found[thread] = int(ran) / 1e9, int(waited) / 1e9
-    except (OSError, ValueError):  # or a thread has just ended
-        return {}
-    return found
-
-
-def _machine() -> tuple[float, float] | None:
-    """(stolen, used by all processes) in seconds over all cores; ``man 5 proc``."""
-    try:
-        user, nice, system, _, _, irq, softirq, steal = map(int, _STAT.read_text().split()[1:9])
-    except (OSError, ValueError):
-        return None
-    return steal / _TICKS_PER_S, (user + nice + system + irq + softirq) / _TICKS_PER_S
 
 
 class GpuWatch:

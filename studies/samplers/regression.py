@@ -58,8 +58,7 @@ class Regression:
 
     Networks are alike as far as their features are, each feature scaled by how much it counts in a linear regression
     (relative to the mean of all, plus 1). Length scale, signal and noise are averages over ``SETTINGS`` by the evidence
-    for each. Against the linear regression alone, its error for networks not seen was 0.7 to 0.8 times as large after
-    10 to 40 trainings (benchmarks/data/known_space.csv), and its doubt fitted.
+    for each.
     """
 
     def __init__(self, rows: np.ndarray, values: np.ndarray, weights: np.ndarray) -> None:
