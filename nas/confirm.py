@@ -43,7 +43,8 @@ def confirm(plan: Plan, images: data.ImageSet, run_dir: Path, console: Console) 
         train=replace(plan.spec.train, epochs=epochs_of(plan.spec)),
         search=replace(plan.spec.search, constraints=(), early_stop="none"),
     )
-    best = select(networks(ledger.read(run_dir)), spec.search.objectives, wanted.networks)
+    trials = ledger.read(run_dir)
+    best = select(networks(trials), spec.search.objectives, wanted.networks)
     folder.mkdir(exist_ok=True)
     with ledger.Ledger(folder) as writer:
         records = ledger.read(folder)
@@ -53,7 +54,7 @@ def confirm(plan: Plan, images: data.ImageSet, run_dir: Path, console: Console) 
         pairs = pairs_of([trial.arch for trial in best], seeds, records)
         with SearchProgress(console, len(pairs), records, title="confirming") as progress:
             checkpoints = runfolder.make_checkpoints(folder)
-            recorder = Recorder(Listed(pairs), writer, Limits(), progress, records, checkpoints=checkpoints)
+            recorder = Recorder(Listed(pairs), writer, Limits(), progress, records, None, checkpoints, trials)
             if not recorder.over:
                 console.print(f"confirming {len(best)} networks: {wanted.seeds} seeds, {spec.train.epochs} epochs")
             engine.run(recorder, partial(evaluate, spec=spec), images, plan.resources)

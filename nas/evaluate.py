@@ -16,14 +16,14 @@ from torch import nn
 from nas.checkpoint import Checkpoint
 from nas.data import ImageSet
 from nas.environment import device_name
-from nas.latency.measure import measure
+from nas.latency.trial import Meter
 from nas.lease import Lease
 from nas.memory import PeakMemory
 from nas.train import Diverged, train
-from search_spaces import Arch, UserError, constraint, cost
+from search_spaces import Arch, constraint, cost
 from search_spaces.build import build_model
 from studies.engine import Session
-from studies.ledger import Latency, Outcome
+from studies.ledger import Outcome
 from studies.spec import Spec
 
 
@@ -75,8 +75,9 @@ def _build_and_train(
         if closed != built:
             return Outcome("failed", **known, error=f"{name} differ: closed form {closed}, built network {built}")
 
+    meter = Meter(spec.latency, device, lease)
     with _timed(timings, "latency_s"):
-        known["latency"] = _latency(model, arch.resolution, spec, device, lease)
+        known["latency"] = meter.measure(model, arch.resolution, session.latency)
     latency = known["latency"]
     broken = constraint.violations(spec.constraints, {"latency_ms": latency.p50_ms})
     # What disturbs a measurement makes calls slower, so that of a flagged one only the fastest call is sure.
@@ -91,29 +92,15 @@ def _build_and_train(
     found = {name: history[-1][name] for name in ("top1", "val_loss")}
     found["step_time_s"] = statistics.median(metrics["step_time_s"] for metrics in history)
     found["peak_memory_mb"] = peak.mb
-    if broken or latency.p50_ms is None:  # whoever disturbed or held the host may be gone
+    if latency.p50_ms is None or (latency.status == "flagged" and (broken or spec.latency.retries)):
         with _timed(timings, "latency_again_s"):
-            known["latency"] = _latency(model, arch.resolution, spec, device, lease)
+            known["latency"] = meter.again(model, arch.resolution, latency)
     latency = known["latency"]
     if broken := constraint.violations(spec.constraints, found | {"latency_ms": latency.p50_ms}):
         return Outcome("rejected", **known, **found, violations=broken)
     if unknown := [str(limit) for limit in spec.constraints if limit.metric == "latency_ms" and latency.p50_ms is None]:
         return Outcome("failed", **known, **found, error=f"{unknown[0]} not checked: {latency.reasons[0]}")
     return Outcome("ok", **known, **found)
-
-
-def _latency(model: nn.Module, resolution: int, spec: Spec, device: torch.device, lease: Lease) -> Latency:
-    """On the device that the spec names, or on ``device``. One that cannot be reached ends no search: the latency
-    is ``deferred``."""
-    address = spec.latency.device
-    if not address:
-        return measure(model, resolution, spec.latency, device, lease)
-    from nas.latency.remote import measure_remote
-
-    try:
-        return measure_remote(model, resolution, spec.latency, address)
-    except UserError as error:
-        return Latency({"device": address}, None, status="deferred", reasons=(str(error),))
 
 
 def _device(spec: Spec) -> torch.device:

@@ -25,6 +25,7 @@ from pathlib import Path
 from filelock import ReadWriteLock, Timeout
 
 from search_spaces import UserError
+from studies.ledger import UNCHECKED
 
 VARIABLE = "NAS_LEASE"  # the lock's file instead of the default one; "off": none
 PAUSE_S = 60.0  # for trainings to come to the end of a step; one that does not has been stopped
@@ -62,6 +63,11 @@ class Lease:
         if named == "off":
             return cls(None)
         return cls(Path(named) if named else Path(tempfile.gettempdir(), f"nas-{_user()}", "lease"))
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """What a measurement has to say where nothing is locked."""
+        return () if self.path else (f"{UNCHECKED}: whether trainings beside it pause ({VARIABLE} is off)",)
 
     @contextmanager
     def measuring(self, pause_s: float = PAUSE_S, hold_s: float = HOLD_S, queue_s: float = QUEUE_S) -> Iterator[float]:

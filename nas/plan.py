@@ -8,6 +8,7 @@ from typing import Any
 
 from nas import data, environment
 from nas.latency.modes import key_of, resolve
+from nas.lease import Lease
 from search_spaces import UserError
 from search_spaces.feasible import check_feasible
 from search_spaces.space import SearchSpace
@@ -88,7 +89,7 @@ def plan(spec: Spec, space: SearchSpace | None = None, verbose: bool = False) ->
 
 def _latency_key(spec: Spec, resources: Resources) -> dict[str, Any] | None:
     if spec.latency.device:
-        from nas.latency.remote import ready
+        from nas.latency.gateway import ready
 
         key = ready(spec.latency, spec.latency.device)
     elif resources.address:
@@ -121,6 +122,7 @@ def _resources(spec: Spec, verbose: bool) -> Resources:
     if (wanted.cpus or 0) > cores:
         raise UserError(f"cpus: {wanted.cpus} asked for, but {where} has {cores}")
     used = gpus if wanted.gpus is None else wanted.gpus
+    Lease.of_host()  # what is wrong with it would only show in the workers
     if not spec.latency.device:
         resolve(spec.latency, "cuda" if used else "cpu")
     if not (used or spec.latency.device) and spec.latency.threads > wanted.cpus_per_trial:

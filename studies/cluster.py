@@ -25,6 +25,8 @@ _SETTINGS = {
 for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
 
+_PASSED_ON = ("NAS_LEASE",)  # to workers on a cluster's machines, whose environment is not this one
+
 import ray  # noqa: E402
 
 from search_spaces import UserError  # noqa: E402
@@ -76,6 +78,8 @@ def _connect(address: str, verbose: bool, **settings: Any) -> None:
 
 def _init(address: str, verbose: bool, **settings: Any) -> None:
     _joined.clear()
+    if passed_on := {name: os.environ[name] for name in _PASSED_ON if address != "local" and name in os.environ}:
+        settings["runtime_env"] = {"env_vars": passed_on}
     with _own_sigterm():
         ray.init(
             address=address,  # "local" unless asked for: a cluster that RAY_ADDRESS names is not ours to use

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from search_spaces import Arch, UserError
-from studies.ledger import Outcome
-from studies.recorder import Recorder, checkpoint_of
+from studies.ledger import Latency, Outcome
+from studies.recorder import Recorder, Task, checkpoint_of
 
 
 class Session(Protocol):
@@ -24,6 +24,10 @@ class Session(Protocol):
     @property
     def checkpoint(self) -> Path | None:
         """File to save the trial's state in, and to go on from where it exists; None: nothing can be saved."""
+
+    @property
+    def latency(self) -> Latency | None:
+        """What an earlier trial of the same network measured; None: nothing that can be trusted."""
 
     def measured(self, known: Outcome) -> None:
         """What is known before training begins (costs, latency), so that nothing of it is lost if training is."""
@@ -37,6 +41,7 @@ class NoRun:
     """The session of an evaluation that belongs to no run: it saves nothing and nobody listens."""
 
     checkpoint: Path | None = None
+    latency: Latency | None = None
 
     def measured(self, known: Outcome) -> None: ...
 
@@ -111,7 +116,7 @@ def run(recorder: Recorder, evaluate: Evaluate, payload: Any, resources: Resourc
 def run_inline(recorder: Recorder, evaluate: Evaluate, payload: Any) -> None:
     """``run`` in this process, one trial after another, with the same records."""
     while task := recorder.next():
-        session = _InlineSession(recorder, task.number)
+        session = _InlineSession(recorder, task)
         try:
             outcome = attempt(evaluate, task.arch, task.seed, payload, session)
         except Stop as stop:
@@ -122,9 +127,9 @@ def run_inline(recorder: Recorder, evaluate: Evaluate, payload: Any) -> None:
 
 
 class _InlineSession:
-    def __init__(self, recorder: Recorder, number: int) -> None:
-        self._recorder, self._number = recorder, number
-        self.checkpoint = checkpoint_of(recorder.checkpoints, number)
+    def __init__(self, recorder: Recorder, task: Task) -> None:
+        self._recorder, self._number, self.latency = recorder, task.number, task.latency
+        self.checkpoint = checkpoint_of(recorder.checkpoints, task.number)
 
     def measured(self, known: Outcome) -> None:
         self._call(self._recorder.measured, known)

@@ -28,6 +28,7 @@ SCHEMA = 1
 STATUSES = ("ok", "rejected", "stopped", "failed")
 Curve = Sequence[Mapping[str, Any]]
 """A trial's metrics, one mapping an epoch: ``{"epoch": 1, "train_loss": 2.1, "val_loss": 1.9, "top1": 31.2}``."""
+TRUSTED = ("ok", "not_converged")  # status of a latency that needs no second measurement
 UNCHECKED = "not checked"  # how a latency's reason begins that is none to doubt it
 
 
@@ -41,6 +42,7 @@ class Latency:
     p50_ms, iqr_ms, min_ms, p90_ms, p95_ms, p99_ms: of ``n`` calls in ``rounds`` rounds; None where these are too few.
     ratio: to the reference network's p50 in the same rounds. ci95_ms, ratio_ci95: ends of the 95% interval.
     wait_s: until the device was free.
+    energy_mj: of one call in millijoules, all that the GPU draws meanwhile; None: not measured.
     """
 
     key: dict[str, Any]
@@ -58,6 +60,12 @@ class Latency:
     ratio: float | None = None
     ratio_ci95: tuple[float, float] | None = None
     wait_s: float = 0.0
+    energy_mj: float | None = None
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The reasons that speak against the value, without what could not be checked."""
+        return tuple(reason for reason in self.reasons if not reason.startswith(UNCHECKED))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Latency:

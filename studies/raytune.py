@@ -24,7 +24,7 @@ from ray.tune.search import Searcher
 
 from studies.engine import Evaluate, Resources, attempt, describe, saved
 from studies.interrupts import Interrupts, interrupts
-from studies.ledger import Outcome
+from studies.ledger import Latency, Outcome
 from studies.recorder import Recorder, checkpoint_of
 
 
@@ -65,8 +65,8 @@ class _RaySession:
     """What an evaluation in a worker tells the driver, as a report of Tune. Where the driver's answer is to stop, Tune
     raises SystemExit in the next report or ends the worker."""
 
-    def __init__(self, checkpoint: Path | None) -> None:
-        self.checkpoint = checkpoint
+    def __init__(self, checkpoint: Path | None, latency: Latency | None) -> None:
+        self.checkpoint, self.latency = checkpoint, latency
 
     def measured(self, known: Outcome) -> None:
         tune.report({"measured": json.dumps(known.to_dict())})
@@ -81,7 +81,7 @@ def _trainable(
     """What a worker runs for each trial. Evaluation and payload come from the object store, where arrays are shared."""
 
     def trial(config: dict[str, Any]) -> None:
-        session = _RaySession(checkpoint_of(checkpoints, config["number"]))
+        session = _RaySession(checkpoint_of(checkpoints, config["number"]), config["latency"])
         try:
             evaluate, payload = ray.get([evaluate_ref, payload_ref])
         except Exception as error:  # a module that this worker cannot import
@@ -118,7 +118,7 @@ class _Source(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """None makes Tune ask again soon."""
         if task := self._recorder.next():
-            return {"number": task.number, "arch": task.arch, "seed": task.seed}
+            return {"number": task.number, "arch": task.arch, "seed": task.seed, "latency": task.latency}
         return Searcher.FINISHED if self._recorder.over else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from search_spaces import Arch
 from studies.asha import Asha, values_at
-from studies.ledger import Curve, Ledger, Outcome, TrialRecord
+from studies.ledger import TRUSTED, Curve, Latency, Ledger, Outcome, TrialRecord
 from studies.proposer import Proposal
 
 
@@ -87,12 +87,25 @@ class Limits:
     deadline: float | None = None
 
 
+@dataclass(frozen=True)
+class Task:
+    """A trial to run. latency: what an earlier trial of the same network measured, if that can be trusted."""
+
+    number: int
+    arch: Arch
+    seed: int
+    latency: Latency | None = None
+
+
 class Recorder:
     """Between an executor, the proposer and the ledger.
 
     records: what the ledger holds when a run is resumed. Trials without an outcome run again, before any new one.
     stopper: stops trials early; None: every trial trains to its end.
     checkpoints: folder of the trials' saved states, ``checkpoint_of``; those of finished trials are removed.
+    measured: other trials, whose networks need not be measured again.
+
+    While a trial measures its network no other trial of that network is started, so that each is measured once.
     """
 
     def __init__(
@@ -104,12 +117,14 @@ class Recorder:
         records: Iterable[TrialRecord] = (),
         stopper: Asha | None = None,
         checkpoints: Path | None = None,
+        measured: Iterable[TrialRecord] = (),
     ) -> None:
         self.checkpoints = checkpoints
         self._proposer, self._ledger, self._limits, self._on_event = proposer, ledger, limits, on_event
         self._stopper = stopper
         self._running: dict[int, Proposal] = {}
         self._known: dict[int, Outcome] = {}
+        self._latencies: dict[str, Latency] = {}  # by network
         self._curves: dict[int, list[dict[str, Any]]] = {}
         self._since: dict[int, float] = {}
         self._draining = False
@@ -118,6 +133,9 @@ class Recorder:
         proposer.restore(records)
         self._again = deque(Proposal(r.number, r.arch, r.seed) for r in records if r.outcome is None)
         self._durations = [r.finished - r.started for r in records if r.finished is not None]
+        for record in (*measured, *records):
+            for found in (record.measured, record.outcome):
+                self._keep_latency(record.arch, found)
         self._replay(records)
 
     @property
@@ -132,7 +150,7 @@ class Recorder:
             return True
         return not self._again and (self._all_asked() or self._proposer.exhausted)
 
-    def next(self) -> Proposal | None:
+    def next(self) -> Task | None:
         """A trial to run; None: the run is over, or the next trial waits for one that is running."""
         if self.over:
             return None
@@ -142,9 +160,12 @@ class Recorder:
             return None
         else:
             task = proposal
+        if self._is_being_measured(task.arch):
+            self._again.appendleft(task)
+            return None
         self._running[task.number] = task
         self._start(task)
-        return task
+        return Task(task.number, task.arch, task.seed, self._latencies.get(task.arch.id))
 
     def drain(self, reason: str) -> None:
         """Starts nothing more, and pauses trials when they have saved their state."""
@@ -156,6 +177,7 @@ class Recorder:
         """What is known of a trial before it trains; its status means nothing yet."""
         self._ledger.measured(number, known)
         self._known[number] = known
+        self._keep_latency(self._running[number].arch, known)
 
     def epoch(self, number: int, metrics: dict[str, Any], saved: bool) -> bool:
         """Whether the trial is to go on; ``saved``: what it has learned so far can be taken up again later."""
@@ -188,12 +210,21 @@ class Recorder:
         if known and outcome.status == "failed" and outcome.params is None:  # its process could tell no more
             outcome = replace(known, status="failed", error=outcome.error)
         self._ledger.finished(number, outcome)
-        del self._running[number]
+        self._keep_latency(self._running.pop(number).arch, outcome)
         self._durations.append(time.monotonic() - self._since[number])
         if path := checkpoint_of(self.checkpoints, number):
             path.unlink(missing_ok=True)
         self._proposer.tell(number, outcome, self._curves.pop(number))
         self._on_event(Finished(number, outcome))
+
+    def _is_being_measured(self, arch: Arch) -> bool:
+        if arch.id in self._latencies:
+            return False
+        return any(task.arch.id == arch.id and task.number not in self._known for task in self._running.values())
+
+    def _keep_latency(self, arch: Arch, outcome: Outcome | None) -> None:
+        if outcome and outcome.latency and outcome.latency.status in TRUSTED:
+            self._latencies[arch.id] = outcome.latency
 
     def _start(self, task: Proposal) -> None:
         self._ledger.started(task.number, task.arch, task.seed)

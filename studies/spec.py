@@ -78,8 +78,9 @@ class LatencySpec:
     device: address of another device that measures (nas/latency/transport.py), None: where the network is trained.
     mode: None: eager on CPU, a CUDA graph on a GPU. dtype: None: float32 on CPU, float16 on a GPU.
     precision: half-width of the 95% interval, as a share of the median, at which sampling ends; max_s: when it ends
-        anyway. warmup_s: at least; ten times as long at most. block_ms: how long one network runs at a time, at least.
-    retries: after a measurement that fails a check.
+        anyway. warmup_s: at least; four times as long at most. block_ms: how long one network runs at a time, at least.
+    retries: after a measurement that fails a check; in a search they wait until the network has trained.
+    energy_s: for so long a GPU runs the network again, alone, for its energy, whose counter is slow; 0: not measured.
     """
 
     device: str | None = None
@@ -87,11 +88,12 @@ class LatencySpec:
     threads: Count = 1
     mode: Literal["eager", "compile", "cuda_graph", "onnxruntime"] | None = None
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
-    precision: Annotated[float, Gt(0), Lt(1)] = 0.02
-    max_s: Positive = 1.5
+    precision: Annotated[float, Gt(0), Lt(1)] = 0.03
+    max_s: Positive = 1.0
     warmup_s: NotNegative = 0.25
     block_ms: Positive = 10.0
     retries: Annotated[int, Ge(0), Le(10)] = 1
+    energy_s: NotNegative = 0.0
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ def evaluate(arch, seed, payload, session):
     return found
 
 
-def proposer(lag=2, sampler="nsga2", seed=SEED):
-    return Proposer(space(), samplers.make(sampler, space(), OBJECTIVES, 4), seed, lag)
+def proposer(lag=2, sampler="nsga2", seed=SEED, repeats=1):
+    return Proposer(space(), samplers.make(sampler, space(), OBJECTIVES, 4), seed, lag, repeats=repeats)
 
 
 def ignore(event):

@@ -14,7 +14,7 @@ import torch
 
 from nas.latency import __main__ as latency_command
 from nas.latency import modes, protocol, runtimes
-from nas.latency.measure import REFERENCE, REFERENCE_PX, measure
+from nas.latency.measure import REFERENCE, REFERENCE_PX, Local, measure
 from nas.latency.watch import CpuWatch
 from search_spaces import Arch, Stage, UserError, load
 from search_spaces.build import build_model
@@ -193,7 +193,7 @@ def test_a_gpu_that_is_missing_is_a_mistake():
 
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setattr(modes, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"needs onnx, onnxruntime, onnxscript, install the extra: .*\[onnx\]"):
+    with pytest.raises(UserError, match=r"needs onnx, onnxscript, onnxruntime, install the extra: .*\[onnx\]"):
         modes.resolve(LatencySpec(mode="onnxruntime"), "cpu")
 
 
@@ -214,6 +214,38 @@ def test_counters_count_this_process():
         assert watch.unchecked == ()
         assert len(after.threads) == 1
         assert after.steal_s >= before.steal_s
+
+
+class Wattmeter:
+    """5 mJ a call."""
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    def energy_mj(self):
+        return 5.0 * len(self.calls)
+
+
+def test_energy_is_that_of_one_call():
+    calls = []
+    local = Local({"candidate": lambda: calls.append(0)}, CPU, "eager", 1)
+    assert local.energy_mj(0.01) is None  # of a CPU it is not known
+    local._watch = Wattmeter(calls)
+    assert local.energy_mj(0.01) == 5.0
+    assert measure(build_model(SMALL, 10), 16, LatencySpec(**QUICK, energy_s=0.1), CPU).energy_mj is None
+
+
+def test_without_a_lease_a_result_says_so(printed, small, monkeypatch):
+    monkeypatch.setenv("NAS_LEASE", "off")
+    found = printed(small, *FLAGS, "--json")
+    assert "not checked: whether trainings beside it pause (NAS_LEASE is off)" in found["reasons"]
+
+
+def test_a_missing_compiler_is_a_mistake(printed, small, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/nowhere/g++"))
+    with pytest.raises(UserError, match=r"latency.mode: 'compile' does not work here: .*C\+\+ compiler"):
+        printed(small, "--mode", "compile")
 
 
 def test_an_older_ledger_s_latency_is_read():

@@ -63,6 +63,15 @@ def test_a_trial_is_measured_there(digits):
     assert not plan(replace(spec, resources=replace(spec.resources, gpus=0))).differences(outcome.latency.key)
 
 
+def test_what_was_measured_there_is_not_measured_again(digits):
+    spec = parse({"train": TRAIN, "latency": QUICK | {"device": "local:"}})
+    session = NoRun()
+    session.latency = replace(evaluate(SMALL, 0, digits, session, spec=spec).latency, status="ok")
+    assert evaluate(SMALL, 1, digits, session, spec=spec).latency == session.latency
+    other = evaluate(SMALL, 1, digits, session, spec=parse({"train": TRAIN, "latency": QUICK}))  # another key
+    assert other.latency.key != session.latency.key
+
+
 def test_a_device_that_is_away_costs_no_trial(digits):
     away = QUICK | {"device": "local:/nowhere/python"}
     outcome = evaluate(SMALL, 0, digits, NoRun(), spec=parse({"train": TRAIN, "latency": away}))

@@ -249,6 +249,8 @@ START = Counters(0.0, 0.0, {1: (0.0, 0.0)}, 0.0, 0.0, 2)
         ({"threads": {1: (0.097, 0.003)}}, "run delay"),
         ({"cpu_s": 0.09}, "not running"),
         ({"steal_s": 0.003}, "stolen time"),
+        ({"steal_s": 0.003, "cores": 64}, "stolen time"),  # from the one that works
+        ({"steal_s": 0.0015, "threads": {1: (0.1, 0.0), 2: (0.1, 0.0)}}, None),
         ({"threads": {1: (0.1, 0.0), 2: (0.08, 0.02)}}, "run delay"),  # another thread that takes part
         ({"threads": {1: (0.1, 0.0), 2: (0.001, 0.05)}}, None),  # and one that does not
         ({"gpu": Gpu(1500.0, slowdown=True)}, "GPU slowdown"),
@@ -272,6 +274,8 @@ def test_what_disturbs_an_attempt():
     assert attempt_reasons(quiet, [{"run delay": "5%"}] * 3) == ["run delay in 3 of 10 rounds, in the last 5%"]
     assert "reference went from 2.000 to 2.080 ms" in attempt_reasons(quiet, reference=(2.0, 2.08))[0]
     assert "IQR is 29% of the median" in attempt_reasons(quiet, candidate=(3.0, 4.0))[0]
+    assert "other processes used 1.3 of 64 cores (limit 1)" in attempt_reasons([START, after(others_s=0.15, cores=64)])
+    assert attempt_reasons([START, after(others_s=0.1, cores=64)]) == []
     clocks = [START, after(gpu=Gpu(1900.0)), after(gpu=Gpu(1700.0))]
     assert attempt_reasons(clocks) == ["GPU clock between 1700 and 1900 MHz (limit 5%)"]
     assert checks.DISTURBED == 0.25

@@ -1,12 +1,15 @@
 """What becomes of trials, without Ray: recorded in order, stopped, paused, and the same however often it breaks off."""
 
+from dataclasses import replace
+
 import pytest
 from made_up import OBJECTIVES, SEED, essence, evaluate, lines_of, proposer, recording, score, search
 
 from search_spaces import UserError
 from studies.asha import Asha
 from studies.engine import Stop, run_inline
-from studies.ledger import LEDGER, Outcome, read
+from studies.ledger import LEDGER, Latency, Outcome, read
+from studies.listed import Listed
 from studies.recorder import Draining, EpochEnded, Finished, Limits, Paused, Started, WorkerLost, checkpoint_of
 
 
@@ -178,3 +181,55 @@ def test_the_stopper_learns_epochs_in_the_order_in_which_they_were_recorded(tmp_
     judge = Asha(("top1",), max_epochs=9)
     with recording(tmp_path, 2, proposes=proposer(lag=1), stopper=judge):
         assert judge.report(1, 1, [20.0])
+
+
+LATENCY = Latency({"device": "made up"}, 2.0, 0.1, 1.9, 64)
+
+
+def measure(arch, seed, payload, session):
+    """Trial 2 of a network is flagged where it has to measure; payload hears what each trial knew."""
+    payload.append(session.latency)
+    found = replace(score(arch), latency=session.latency or LATENCY)
+    session.measured(found)
+    return found
+
+
+def test_a_network_is_measured_once(tmp_path):
+    heard = []
+    search(tmp_path, 4, measure, heard, proposes=proposer(repeats=2))
+    assert heard == [None, LATENCY, None, LATENCY]
+    search(tmp_path, 5, measure, heard, proposes=proposer(repeats=2))
+    search(tmp_path, 6, measure, heard, proposes=proposer(repeats=2))  # after a resume too
+    assert heard[4:] == [None, LATENCY]
+
+
+def test_a_doubtful_latency_is_not_used_again(tmp_path):
+    def flagged(arch, seed, payload, session):
+        payload.append(session.latency)
+        return replace(score(arch), latency=replace(LATENCY, status="flagged"))
+
+    heard = []
+    search(tmp_path, 2, flagged, heard, proposes=proposer(repeats=2))
+    assert heard == [None, None]
+
+
+def test_what_another_run_measured_is_known(tmp_path):
+    heard = []
+    found = search(tmp_path / "search", 2, measure, heard)
+    pairs = [(found[1].arch, 7), (found[0].arch, 7)]
+    search(tmp_path / "confirm", 2, measure, heard, proposes=Listed(pairs), measured=found)
+    assert heard == [None, None, LATENCY, LATENCY]
+
+
+def test_no_trial_of_a_network_starts_while_another_measures_it(tmp_path):
+    with recording(tmp_path, 4, proposes=proposer(lag=3, repeats=2)) as recorder:
+        first = recorder.next()
+        assert recorder.next() is None
+        assert not recorder.over
+        recorder.measured(first.number, Outcome("stopped", latency=LATENCY))
+        second = recorder.next()
+        assert (second.number, second.arch, second.latency) == (1, first.arch, LATENCY)
+        third = recorder.next()
+        assert third.latency is None
+        recorder.finish(third.number, Outcome("failed", error="before it was measured"))
+        assert recorder.next().latency is None

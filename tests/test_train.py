@@ -244,7 +244,7 @@ def test_a_flagged_latency_rejects_by_what_is_sure(space, digits, monkeypatch, f
     """A limit of 8 ms; the first measurement says 9.1 ms and is flagged."""
     flagged = Latency({}, 9.1, 1.0, fastest_ms, 64, "flagged", ("disturbed",))
     answers = [flagged, Latency({}, again_ms, 0.1, 3.9, 64)]
-    monkeypatch.setattr("nas.evaluate.measure", lambda *_: answers.pop(0))
+    monkeypatch.setattr("nas.latency.trial.measure", lambda *_: answers.pop(0))
     heard = Listener()
     spec = parse({"train": QUICK, "search": {"constraints": ["latency_ms<=8"]}})
     assert evaluate(space.base, 0, digits, heard, spec=spec).status == status

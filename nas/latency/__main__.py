@@ -90,8 +90,8 @@ def _spec(args: argparse.Namespace) -> LatencySpec:
 
     flags = {"mode": args.mode, "dtype": args.dtype, "batch_size": args.batch, "threads": args.threads}
     limits = {"precision": args.precision, "max_s": args.max_seconds}
-    limits["warmup_s"] = min(0.5, args.max_seconds / 20)  # at least; ten times as long at most
-    return parse({"latency": flags | limits | {"block_ms": 20.0, "retries": 3}}).latency
+    limits["warmup_s"] = min(1.0, args.max_seconds / 10)  # at least; four times as long at most
+    return parse({"latency": flags | limits | {"block_ms": 20.0, "retries": 3, "energy_s": 2.0}}).latency
 
 
 def _measure(
@@ -118,7 +118,11 @@ def _measure(
 
     other = (build_model(against), against.resolution) if against else None
     device, lease = torch.device(kind), Lease.of_host()
-    latency = measure(build_model(network), network.resolution, spec, device, lease, other)
+    try:
+        latency = measure(build_model(network), network.resolution, spec, device, lease, other)
+    except torch.OutOfMemoryError:
+        too_much = f"{spec.batch_size} images of {network.resolution} px do not fit in the memory of {kind}"
+        raise UserError(f"--batch: {too_much}") from None
     return latency, describe(int(kind == "cuda"))
 
 
@@ -154,6 +158,8 @@ def _table(args: argparse.Namespace, latency: Latency) -> RenderableType:
         tails = {name: getattr(latency, f"{name}_ms") for name in ("min", "iqr", "p90", "p95", "p99")}
         shown = [f"{name} {value:.4g} ms" for name, value in tails.items() if value is not None]
         table.add_row("spread", f"{', '.join(shown)}; {latency.n} calls in {latency.rounds} rounds")
+    if latency.energy_mj is not None:
+        table.add_row("energy", f"{latency.energy_mj:.4g} mJ a call, all that the GPU draws")
     if latency.ratio is not None:
         table.add_row("ratio", f"{_with_interval(latency.ratio, latency.ratio_ci95)} to {_against(args)}")
     if latency.wait_s >= 0.1:

@@ -17,9 +17,10 @@ from nas.latency.stats import Times, iqr
 
 RUN_DELAY = 0.02  # of a round: time that a measuring thread was ready to run and did not
 IDLE = 0.02  # of a round on one thread: time that it did not run, for whatever reason
-STEAL = 0.01  # of a round: time that the hypervisor gave to others
+STEAL = 0.01  # of a round: time that the hypervisor gave to others, from each measuring thread
 DISTURBED = 0.25  # of an attempt's rounds: beyond it, what disturbed them may have disturbed the others unseen
-OTHERS = 0.10  # of the machine's cores: used by other processes, which share its caches, memory and clocks
+OTHERS, OTHERS_CORES = 0.10, 1.0  # of the machine's cores, and how many at most: used by other processes, which share
+# its caches, memory and clocks
 DRIFT = 0.03  # of the reference network, from the first half of an attempt to the second, or from earlier measurements
 SPREAD = 0.10  # interquartile range of the candidate over its median
 CLOCKS = 0.05  # of a GPU: lowest below highest
@@ -65,7 +66,9 @@ def of_round(before: Counters, after: Counters) -> dict[str, str]:
         if idle > IDLE:
             found["not running"] = idle, IDLE
     if before.steal_s is not None and after.steal_s is not None:
-        steal = (after.steal_s - before.steal_s) / wall_s / after.cores
+        # A core without work loses none to the hypervisor, and trainings pause: it was all taken from these threads.
+        working = sum(_ran(before, after, thread) > WORKING * wall_s for thread in after.threads)
+        steal = (after.steal_s - before.steal_s) / wall_s / max(1, working)
         if steal > STEAL:
             found["stolen time"] = steal, STEAL
     texts = {kind: f"{share:.0%} of the time (limit {limit:.0%})" for kind, (share, limit) in found.items()}
@@ -77,10 +80,13 @@ def of_round(before: Counters, after: Counters) -> dict[str, str]:
 
 
 def _wait(before: Counters, after: Counters, thread: int, wall_s: float) -> float:
-    ran, waited = after.threads[thread]
-    ran_before, waited_before = before.threads.get(thread, (0.0, 0.0))
-    main = len(after.threads) == 1
-    return (waited - waited_before) / wall_s if main or ran - ran_before > WORKING * wall_s else 0.0
+    if len(after.threads) > 1 and _ran(before, after, thread) <= WORKING * wall_s:
+        return 0.0
+    return (after.threads[thread][1] - before.threads.get(thread, (0.0, 0.0))[1]) / wall_s
+
+
+def _ran(before: Counters, after: Counters, thread: int) -> float:
+    return after.threads[thread][0] - before.threads.get(thread, (0.0, 0.0))[0]
 
 
 def of_attempt(
@@ -104,10 +110,9 @@ def of_attempt(
             reasons.append(f"{kind} in {times} of {rounds} rounds, in the last {worst[kind]}")
     first, last = counted[0], counted[-1]
     if first.others_s is not None and last.others_s is not None:
-        core_s = (last.wall_s - first.wall_s) * last.cores
-        others = (last.others_s - first.others_s - 2 * TICK_S) / core_s
-        if others > OTHERS:
-            reasons.append(f"other processes used {others:.0%} of all cores (limit {OTHERS:.0%})")
+        others = (last.others_s - first.others_s - 2 * TICK_S) / (last.wall_s - first.wall_s)
+        if others > (limit := min(OTHERS * last.cores, OTHERS_CORES)):
+            reasons.append(f"other processes used {others:.2g} of {last.cores} cores (limit {limit:.2g})")
     reasons += _drift(reference, baseline_ms)
     if (spread := iqr(candidate) / float(np.median(candidate))) > SPREAD:
         reasons.append(f"IQR is {spread:.0%} of the median (limit {SPREAD:.0%})")

@@ -6,7 +6,9 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ from nas.latency.checks import Counters
 from nas.latency.modes import key_of, resolve
 from nas.latency.protocol import Network
 from nas.latency.watch import CpuWatch, GpuWatch
-from nas.lease import HOLD_S, NO_LEASE, Lease
+from nas.lease import HOLD_S, NO_LEASE, Deferred, Lease
 from search_spaces.build import build_model
 from search_spaces.published import load
 from studies.ledger import Latency
@@ -26,6 +28,7 @@ from studies.spec import LatencySpec
 
 # The reference: depthwise and 1x1 convolutions as candidates have, 2 to 4 ms a call on one core (54 M MACs).
 REFERENCE, REFERENCE_PX = "mobilenet_v2", 96
+ENERGY_CALLS = 10  # between two looks at the clock
 REMEMBERED = 9  # measurements whose reference times make the baseline
 
 
@@ -44,33 +47,56 @@ def measure(
     ``spec`` asks for.
     """
     mode, _ = resolve(spec, device.type)
-    key = key_of(spec, resolution, device_name(device), device.type)
-    if device.type == "cuda" and key["dtype"] == "float32":
-        key["tf32"] = torch.backends.cudnn.allow_tf32
+    key = key_here(spec, resolution, device)
     exclusive = partial(lease.measuring, hold_s=HOLD_S + 2 * spec.max_s)
     with runtimes.settings(spec.threads):
         with lease.sharing():
             calls: dict[Network, runtimes.Call] = {"candidate": _prepare(model, resolution, spec, device)}
             fixed = _reference(*resolve(spec, device.type), spec.threads, device)
             calls["reference"] = _prepare(*against, spec, device) if against else fixed.call
-        local = Local(calls, device, mode, spec.threads)
+        local = Local(calls, device, mode, spec.threads, lease.unchecked)
         latency, attempt = protocol.measure(local, spec, key, exclusive, None if against else fixed.baseline_ms)
+        if attempt and spec.energy_s:
+            latency = replace(latency, energy_mj=_energy_mj(local, spec.energy_s, exclusive))
     if attempt and not against:
         fixed.seen.append(float(np.median(attempt.reference)))
     return latency
 
 
+def _energy_mj(local: Local, seconds: float, exclusive: protocol.Exclusive) -> float | None:
+    try:
+        with exclusive():
+            return local.energy_mj(seconds)
+    except Deferred:
+        return None
+
+
+def key_here(spec: LatencySpec, resolution: int, device: torch.device) -> dict[str, Any]:
+    """Under which ``measure`` files its result."""
+    key = key_of(spec, resolution, device_name(device), device.type)
+    if device.type == "cuda" and key["dtype"] == "float32":
+        key["tf32"] = torch.backends.cudnn.allow_tf32
+    return key
+
+
 class Local:
     """Networks on this machine, as the protocol's device."""
 
-    def __init__(self, calls: Mapping[Network, runtimes.Call], device: torch.device, mode: str, threads: int) -> None:
-        self._calls, self._timer = calls, runtimes.timer(device, mode)
+    def __init__(
+        self,
+        calls: Mapping[Network, runtimes.Call],
+        device: torch.device,
+        mode: str,
+        threads: int,
+        unchecked: tuple[str, ...] = (),
+    ) -> None:
+        self._calls, self._timer, self._unchecked = calls, runtimes.timer(device, mode), unchecked
         gpu = device.type == "cuda"
         self._watch = GpuWatch(device, launches=mode != "cuda_graph") if gpu else CpuWatch(threads)
 
     @property
     def unchecked(self) -> tuple[str, ...]:
-        return self._watch.unchecked
+        return self._watch.unchecked + self._unchecked
 
     def now(self) -> float:
         return time.perf_counter()
@@ -83,6 +109,16 @@ class Local:
 
     def counters(self) -> Counters:
         return self._watch.read()
+
+    def energy_mj(self, seconds: float) -> float | None:
+        """Of one call of the candidate, on average over so many seconds; None where nothing counts it."""
+        before, calls, end = self._watch.energy_mj(), 0, self.now() + seconds
+        if before is None:
+            return None
+        while self.now() < end:
+            calls += len(self.run("candidate", ENERGY_CALLS, False))
+        after = self._watch.energy_mj()
+        return None if after is None else (after - before) / calls
 
 
 class _Reference:

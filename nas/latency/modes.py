@@ -10,18 +10,19 @@ from studies.spec import LatencySpec
 
 MODES = {"cpu": ("eager", "compile", "onnxruntime"), "cuda": ("cuda_graph", "eager", "compile")}  # the default first
 DTYPES = {"cpu": ("float32",), "cuda": ("float16", "float32", "bfloat16")}
-ONNX = ("onnx", "onnxruntime", "onnxscript")
+TO_ONNX = ("onnx", "onnxscript")  # packages that export a network
+ONNX = (*TO_ONNX, "onnxruntime")  # and run it here
 
 
-def resolve(spec: LatencySpec, kind: str) -> tuple[str, str]:
+def resolve(spec: LatencySpec, kind: str, needed: tuple[str, ...] = ONNX) -> tuple[str, str]:
     """Mode and dtype on a device of ``kind``, ``cpu`` or ``cuda``. Raises UserError where it cannot do what is asked
-    for, or a package is missing."""
+    for, or a package that ``onnxruntime`` as mode needs is missing."""
     mode, dtype = spec.mode or MODES[kind][0], spec.dtype or DTYPES[kind][0]
     if mode not in MODES[kind]:
         raise UserError(f"latency.mode: {mode!r} does not run on {kind}, allowed are {', '.join(MODES[kind])}")
     if dtype not in DTYPES[kind]:
         raise UserError(f"latency.dtype: {dtype!r} is not measured on {kind}, allowed are {', '.join(DTYPES[kind])}")
-    if mode == "onnxruntime" and (missing := [name for name in ONNX if find_spec(name) is None]):
+    if mode == "onnxruntime" and (missing := [name for name in needed if find_spec(name) is None]):
         how = "install the extra: pip install 'nas-scaling[onnx]'"
         raise UserError(f"latency.mode: 'onnxruntime' needs {', '.join(missing)}, {how}")
     return mode, dtype

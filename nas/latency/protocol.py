@@ -27,7 +27,7 @@ PATIENCE = 4  # times max_s, which is when time is up for a network too slow for
 MORE = 1.25  # rounds from one look at the intervals to the next; both of two in a row must be narrow, or sampling would
 # end at one that is narrow by chance, and the interval would cover less than it says
 WARMUP_CALLS = 10
-WARMUP_FACTOR = 10  # times warmup_s is the most
+WARMUP_FACTOR = 4  # times warmup_s is the most
 AGREE = 0.02  # between the medians of two windows of warm-up
 BACKOFF_S = 0.5  # before the second attempt; twice as long before each further one
 LONG = 5  # times block_ms: a call that lasts longer is no warmer for one before it, and a block holds one

@@ -28,7 +28,7 @@ from torch import nn
 from nas.latency import agent, protocol
 from nas.latency.checks import Counters
 from nas.latency.measure import REFERENCE, REFERENCE_PX, REMEMBERED
-from nas.latency.modes import resolve
+from nas.latency.modes import TO_ONNX, resolve
 from nas.latency.protocol import Network
 from nas.latency.runtimes import to_onnx
 from nas.latency.transport import Connection
@@ -57,8 +57,11 @@ class RemoteDevice:
     def __init__(self, address: str, lease: Lease = NO_LEASE) -> None:
         self.address, self._connection = address, Connection(address)
         self.description = self._connection.description
-        self.unchecked: tuple[str, ...] = tuple(self.description["unchecked"])
         self.is_this_host = self.description["host"] == agent.describe()["host"]
+        self.unchecked: tuple[str, ...] = (
+            *self.description["unchecked"],
+            *(lease.unchecked if self.is_this_host else ()),
+        )
         self._lease = lease if self.is_this_host else NO_LEASE
         self.held: list[tuple[float, float]] = []
 
@@ -195,7 +198,9 @@ def _mode(spec: LatencySpec, device: RemoteDevice) -> str:
     if mode is None:
         missing = " or ".join(RUNTIMES[mode] for mode in asked)
         raise UserError(f"device: {device.address}: {missing} is not installed there: pip install {RUNTIMES[asked[0]]}")
-    resolve(replace(spec, mode=mode), "cpu")  # type: ignore[arg-type]
+    resolve(replace(spec, mode=mode), "cpu", TO_ONNX)  # type: ignore[arg-type]
+    if spec.threads > (cores := device.description["cores"]):
+        raise UserError(f"latency.threads: {spec.threads} is more than the {cores} cores of {device.address}")
     return mode
 
 

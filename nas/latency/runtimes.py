@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from search_spaces import UserError
+
 Call = Callable[[], Any]
 Timer = Callable[[Call, int], Sequence[float]]
 CAPTURE_WARM_UP = 3  # calls before a graph is captured, as torch's notes on CUDA graphs ask for
@@ -65,10 +67,13 @@ def _eager(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
 
 def _compiled(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
     """Compiled here and now. torch stops compiling after some networks of one class and runs the next eagerly, without
-    a word; the limit is lifted, and would be an error."""
+    a word; the limit is lifted, and would be an error. Raises UserError where nothing can be compiled."""
     compiled = torch.compile(model, fullgraph=True, dynamic=False)
-    with torch._dynamo.config.patch(recompile_limit=100_000, accumulated_recompile_limit=100_000):
-        compiled(x)
+    try:
+        with torch._dynamo.config.patch(recompile_limit=100_000, accumulated_recompile_limit=100_000):
+            compiled(x)
+    except torch._dynamo.exc.BackendCompilerFailed as error:
+        raise UserError(f"latency.mode: 'compile' does not work here: {str(error).splitlines()[0]}") from None
     return lambda: compiled(x)
 
 

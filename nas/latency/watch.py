@@ -34,6 +34,10 @@ class CpuWatch:
             self._cores,
         )
 
+    def energy_mj(self) -> float | None:
+        """None: not known of a CPU."""
+        return None
+
 
 class GpuWatch:
     """By NVML (package nvidia-ml-py). launches: whether the calling thread's launches are part of what is timed."""
@@ -67,6 +71,13 @@ class GpuWatch:
             return Counters(time.perf_counter(), gpu=gpu)
         own = self._cpu.read()
         return Counters(own.wall_s, None, own.threads, own.steal_s, None, own.cores, gpu)
+
+    def energy_mj(self) -> float | None:
+        """What the GPU has drawn since its driver was loaded; None: it has no such counter."""
+        try:
+            return float(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) if self._nvml else None
+        except self._nvml.NVMLError:
+            return None
 
     def _lack(self, reason: str) -> None:
         self._nvml = None

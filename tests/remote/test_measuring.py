@@ -87,6 +87,8 @@ def test_what_does_not_travel():
         measure_remote(SMALL, 16, LatencySpec(mode="compile"), "local:")
     with pytest.raises(UserError, match=r"^latency.dtype: 'float16' is not measured"):
         measure_remote(SMALL, 16, LatencySpec(dtype="float16"), "local:")
+    with pytest.raises(UserError, match=r"^latency.threads: 4096 is more than the \d+ cores of local:$"):
+        measure_remote(SMALL, 16, LatencySpec(threads=4096), "local:")
 
 
 # --- measuring

@@ -1,0 +1,56 @@
+"""Measurements on another device from within a Ray cluster: on the machine that is the device's gateway, if one is.
+
+The gateway is started with the device as a custom resource, ``device:`` and the address that the search is given:
+
+    ray start --address HEAD:6379 --resources '{"device:ssh:pi@10.0.0.7": 1}'
+
+Ray then queues the measurements for it, one at a time, and only that machine has to reach the device. Elsewhere the
+machine that trains connects itself, and measurements queue on the device.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from torch import nn
+
+from nas.latency import remote
+from search_spaces import Arch, UserError
+from studies.ledger import Latency
+from studies.spec import LatencySpec
+
+T = TypeVar("T")
+
+
+def resource_of(address: str) -> str:
+    """The name of the custom resource that stands for the device at ``address``."""
+    return f"device:{address}"
+
+
+def measure_remote(network: nn.Module | Arch, resolution: int, spec: LatencySpec, address: str) -> Latency:
+    """``nas.latency.remote.measure_remote``, on the gateway where there is one."""
+    return _on_gateway(address, remote.measure_remote, network, resolution, spec, address)
+
+
+def ready(spec: LatencySpec, address: str) -> dict[str, Any]:
+    """``nas.latency.remote.ready``, on the gateway where there is one."""
+    return _on_gateway(address, remote.ready, spec, address)
+
+
+def _on_gateway(address: str, function: Callable[..., T], *arguments: Any) -> T:
+    ray = sys.modules.get("ray")  # a process that has not imported it is in no cluster
+    resource = resource_of(address)
+    if not (ray and ray.is_initialized() and resource in ray.cluster_resources()):
+        return function(*arguments)
+    task = ray.remote(num_cpus=0, resources={resource: 1}, max_retries=0)(function)
+    try:
+        found: T = ray.get(task.remote(*arguments))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, UserError):
+            raise error.cause from None
+        raise
+    except ray.exceptions.RayError as error:  # the gateway died
+        raise UserError(f"device: {address}: its gateway failed: {str(error).splitlines()[0]}") from None
+    return found

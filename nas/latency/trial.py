@@ -1,0 +1,61 @@
+"""A trial's latency: what an earlier trial of the same network measured under the same key, or measured before the
+training; and once more after it where the first is in doubt, since what disturbs a measurement lasts for a while."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from nas.latency.measure import key_here, measure
+from nas.lease import Lease
+from search_spaces import UserError
+from studies.ledger import TRUSTED, Latency
+from studies.spec import LatencySpec
+
+
+@dataclass(frozen=True)
+class Meter:
+    """Measures on the device that ``spec`` names, or on ``device``."""
+
+    spec: LatencySpec
+    device: torch.device
+    lease: Lease
+
+    def measure(self, model: nn.Module, resolution: int, known: Latency | None = None) -> Latency:
+        """One attempt, where ``known`` is of another key or there is none."""
+        if known and known.status in TRUSTED and known.key == self._key(resolution):
+            return known
+        return self._measure(model, resolution, retries=0)
+
+    def again(self, model: nn.Module, resolution: int, first: Latency) -> Latency:
+        """The better of ``first`` and what is measured now, by the checks that they passed, never by their times."""
+        return min(first, self._measure(model, resolution, max(0, self.spec.retries - 1)), key=_doubt)
+
+    def _measure(self, model: nn.Module, resolution: int, retries: int) -> Latency:
+        """A device that cannot be reached ends no search: the latency is ``deferred``."""
+        spec = replace(self.spec, retries=retries)
+        if not spec.device:
+            return measure(model, resolution, spec, self.device, self.lease)
+        from nas.latency.gateway import measure_remote
+
+        try:
+            return measure_remote(model, resolution, spec, spec.device)
+        except UserError as error:
+            return Latency({"device": spec.device}, None, status="deferred", reasons=(str(error),))
+
+    def _key(self, resolution: int) -> dict[str, object] | None:
+        """None: it cannot be had now."""
+        if not self.spec.device:
+            return key_here(self.spec, resolution, self.device)
+        from nas.latency.gateway import ready
+
+        try:
+            return ready(self.spec, self.spec.device) | {"resolution": resolution}
+        except UserError:
+            return None
+
+
+def _doubt(latency: Latency) -> tuple[bool, bool, int]:
+    return latency.p50_ms is None, latency.status not in TRUSTED, len(latency.failed)
