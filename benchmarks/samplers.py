@@ -8,7 +8,8 @@ sampler is told the top-1 of one of the three seeds, drawn at random, and the ex
 values (top-1 averaged over the seeds) of the networks it has tried: their hypervolume in log MACs and top-1, from the
 worst values of the space, as a share of the whole space's. Searches repeat with other seeds; intervals are 95%
 bootstrap intervals over them. "bare" is Optuna as it comes: its defaults on the same categorical parameters, told both
-objectives, repeats and all. Trials come one after another.
+objectives, repeats and all. Trials come one after another. Beside MO-ASHA there are rules that know how a trial will
+end: what stopping could save at most.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from studies.samplers import SAMPLERS, make, population_for
 DATA = Path(__file__).parent / "data"
 OBJECTIVES = ("top1", "macs")
 BARE = ("bare tpe", "bare nsga2")
+CLASSES = 20  # of benchmarks/table.py's images
 SHARE = 0.95  # of the whole space's hypervolume
 
 
@@ -98,7 +100,7 @@ def _whole(table: Known) -> tuple[float, list[float]]:
 
 def ours(sampler: str, trials: int, seed: int) -> Iterator[tuple[Arch, Callable[..., None]]]:
     """The networks that a search tries; each has to be told its outcome."""
-    proposer = Proposer(known().space, make(sampler, known().space, OBJECTIVES, population_for(trials), 12), seed)
+    proposer = Proposer(known().space, make(sampler, known().space, OBJECTIVES, population_for(trials), CLASSES), seed)
     while proposer.asked < trials and (proposal := proposer.ask()):
         yield proposal.arch, partial(proposer.tell, proposal.number)
 
@@ -127,16 +129,59 @@ def search(sampler: str, trials: int, seed: int) -> np.ndarray:
     return np.array(shares + shares[-1:] * (trials - len(shares)))
 
 
-def stopped_search(sampler: str, trials: int, seed: int, reduction: int | None, grace: int) -> list[tuple[int, float]]:
-    """(epochs spent, share of the hypervolume) after each trial of a search with MO-ASHA, or without (None)."""
+class Foresight:
+    """A rule that no search can have: after ``epoch`` it knows how a trial would end, and stops those that one that
+    went on is going to beat."""
+
+    def __init__(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._went_on: list[Outcome] = []
+
+    def goes_on(self, epoch: int, end: Outcome) -> bool:
+        if epoch != self._epoch:
+            return True
+        if any(_beats(other, end) for other in self._went_on):
+            return False
+        self._went_on.append(end)
+        return True
+
+
+def _beats(one: Outcome, other: Outcome) -> bool:
+    return bool(np.all(np.array([one.top1, other.macs]) >= [other.top1, one.macs]))
+
+
+def _asha(grace: int, reduction: int) -> GoesOn:
+    asha = Asha(OBJECTIVES, 9, grace, reduction)
+    return lambda number, epoch, metrics, end: asha.report(number, epoch, values_at(OBJECTIVES, end, metrics))
+
+
+def _foresight(epoch: int) -> GoesOn:
+    rule = Foresight(epoch)
+    return lambda number, now, metrics, end: rule.goes_on(now, end)
+
+
+GoesOn = Callable[[int, int, dict[str, float], Outcome], bool]
+"""(number, epoch, metrics, end) -> whether the trial goes on; only ``Foresight`` looks at the accuracy in its end."""
+RULES: dict[str, Callable[[], GoesOn]] = {
+    "none": lambda: lambda *_: True,
+    **{
+        f"grace {grace}, reduction {reduction}": partial(_asha, grace, reduction)
+        for grace, reduction in itertools.product((1, 2, 3), (2, 3))
+    },
+    **{f"the end is known after epoch {epoch}": partial(_foresight, epoch) for epoch in (1, 2, 3)},
+}
+
+
+def stopped_search(sampler: str, trials: int, seed: int, rule: str) -> list[tuple[int, float]]:
+    """(epochs spent, share of the hypervolume) after each trial of a search under one of the ``RULES``."""
     draw, names, spent, found = random.Random(f"noise {seed}"), [], 0, []
-    asha = Asha(OBJECTIVES, 9, grace, reduction) if reduction else None
+    goes_on = RULES[rule]()
     for number, (arch, tell) in enumerate(ours(sampler, trials, seed)):
         row = draw.randrange(3)
         outcome, curve = known().outcome(arch, row), known().curve(arch, row)
         for epoch, metrics in enumerate(curve, 1):
             spent += 1
-            if asha and not asha.report(number, epoch, values_at(OBJECTIVES, outcome, metrics)):
+            if not goes_on(number, epoch, metrics, outcome):
                 outcome, curve = replace(outcome, status="stopped", top1=metrics["top1"]), curve[:epoch]
                 break
         tell(outcome, curve)
@@ -183,19 +228,17 @@ def compare_samplers(pool: ProcessPoolExecutor, trials: int, seeds: int, console
 def compare_stopping(pool: ProcessPoolExecutor, seeds: int, console: Console) -> None:
     """Epochs to 95% with and without MO-ASHA; a search that never gets there counts as infinitely long."""
     trials = {"random": known().space.size, "predictor": 150}
-    rules = ((1, None), *itertools.product((1, 2, 3), (2, 3)))
     jobs = {
-        (sampler, *rule): [pool.submit(stopped_search, sampler, most, seed, rule[1], rule[0]) for seed in range(seeds)]
+        (sampler, rule): [pool.submit(stopped_search, sampler, most, seed, rule) for seed in range(seeds)]
         for sampler, most in trials.items()
-        for rule in rules
+        for rule in RULES
     }
     table = Table("sampler", "stopping", "epochs to 95%", "of those without", title="median with 95% interval")
     base = math.nan
-    for (sampler, grace, reduction), found in jobs.items():
+    for (sampler, rule), found in jobs.items():
         spent = np.array([next((e for e, s in job.result() if s >= SHARE), math.inf) for job in found])
         middle, low, high = interval(spent)
-        base = middle if reduction is None else base
-        rule = f"grace {grace}, reduction {reduction}" if reduction else "none"
+        base = middle if rule == "none" else base
         table.add_row(sampler, rule, f"{middle:.0f} ({low:.0f}-{high:.0f})", f"{middle / base:.2f}")
     console.print(table)
 
