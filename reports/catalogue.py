@@ -20,6 +20,7 @@ from studies.ledger import UNCHECKED, Latency, Outcome, TrialRecord
 
 METRICS = ("latency_ms", "peak_memory_mb", "params", "macs", "activations", "top1", "resolution")
 MEASURED = ("latency_ms", "peak_memory_mb")  # of these; the others are known of every network, but top1 of most
+SHORT = {"latency_ms": "latency", "peak_memory_mb": "memory"}
 OBJECTIVES = ("top1", "latency_ms")
 
 
@@ -73,7 +74,7 @@ class Entry:
         assert latency
         words = [] if latency.status == "ok" else [latency.status]
         if self.doubtful:
-            return f"{latency.status}: may fit, its fastest call took {digits('latency_ms', latency.min_ms)} ms"
+            return f"{latency.status}, may fit: its fastest call took {digits('latency_ms', latency.min_ms)} ms"
         why += [f"{limit} was not measured" for limit in self.unknown if limit.metric in MEASURED]
         return ", ".join(words + why) or "ok"
 
@@ -119,7 +120,7 @@ def verdict(entries: Sequence[Entry], constraints: Sequence[Constraint]) -> str:
     if top:
         name = "best that fits" if constraints else "most accurate"
         again = f"; measure it again, its latency is {top.latency.status}" if top.latency and flagged(top) else ""
-        return f"{name}: {top.network.name} ({described(top)}){again}"
+        return f"{name}: {top.network.name} ({described(top)}){again}{_better(entries, top)}"
     if not constraints:
         return "no network with a published accuracy was measured"
     tried = [entry for entry in entries if entry.measured and entry.broken]
@@ -127,6 +128,12 @@ def verdict(entries: Sequence[Entry], constraints: Sequence[Constraint]) -> str:
         return "none was found to fit"
     near = min(tried, key=lambda entry: max(entry.broken.values()))
     return f"none fits; the nearest is {near.network.name} ({near.status})"
+
+
+def _better(entries: Iterable[Entry], top: Entry) -> str:
+    """Those more accurate of which nobody knows whether they fit."""
+    names = [e.network.name for e in entries if e.doubtful and (e.network.top1 or 0) > (top.network.top1 or 0)]
+    return f"; may fit as well, if measured undisturbed: {', '.join(names)}" if names else ""
 
 
 def described(entry: Entry) -> str:
@@ -159,13 +166,13 @@ def by_latency(entries: Iterable[Entry]) -> list[Entry]:
     return sorted((e for e in entries if e.measured), key=lambda entry: entry.figures["latency_ms"] or 0.0)
 
 
-def table(entries: Sequence[Entry]) -> Table:
+def table(entries: Sequence[Entry], constraints: Sequence[Constraint]) -> Table:
     """The measured networks by latency, then those that failed or are still to come; ``left_out`` names the others. The
-    figures take 62 columns, so that a terminal of 80 has some for the status."""
+    figures take 58 columns, so that a terminal of 80 has some for the status."""
     best_ones, measured = front(entries), by_latency(entries)
-    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption_justify="left")
+    drawn = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, caption_justify="left")
     drawn.add_column("network", no_wrap=True)
-    for name in ("px", "params\nM", "MACs\nG", "top-1\n%", "p50\nms", "95%\n±", "memory\nMB"):
+    for name in ("px", "par.\nM", "MACs\nG", "top1\n%", "p50\nms", "95%\n±", "mem.\nMB"):
         drawn.add_column(name, justify="right", no_wrap=True)
     drawn.add_column("status", overflow="fold")
     for entry in [*measured, *(entry for entry in entries if not entry.measured and not entry.left_out)]:
@@ -176,10 +183,10 @@ def table(entries: Sequence[Entry]) -> Table:
             f"{(entry.figures['params'] or 0) / 1e6:.1f}",
             f"{(entry.figures['macs'] or 0) / 1e9:.2f}",
             percent(entry),
-            digits("latency_ms", latency) + (FLAG if flagged(entry) else ""),
+            "-" if latency is None else f"{latency:#.4g}".rstrip(".") + (FLAG if flagged(entry) else ""),
             _width(entry),
             "-" if memory is None else f"{memory:.0f}",
-            Text(entry.status),
+            Text(_brief(entry, constraints)),
             style="" if entry.fits else "dim",
         )
     notes = ["● on the front: none that fits is as accurate and faster"]
@@ -193,6 +200,19 @@ def left_out(entries: Iterable[Entry]) -> str:
     """The networks that were not to be measured, by name; empty where there are none."""
     names = [entry.network.name for entry in entries if entry.left_out]
     return f"not measured, beyond a limit as published: {', '.join(names)}" if names else ""
+
+
+def _brief(entry: Entry, constraints: Sequence[Constraint]) -> str:
+    """Its status where columns are few: which limits it breaks, the figures beside it say by how much."""
+    if entry.doubtful:
+        return entry.status.split(":")[0]
+    if entry.fits and constraints:
+        return "fits" if entry.status == "ok" else f"fits, {entry.status}"
+    if not entry.measured or not entry.broken or not entry.latency:
+        return entry.status
+    metrics = dict.fromkeys(limit.metric for limit in constraints if str(limit) in entry.broken)
+    breaks = f"breaks {', '.join(SHORT.get(metric, metric) for metric in metrics)}"
+    return breaks if entry.latency.status == "ok" else f"{entry.latency.status}, {breaks}"
 
 
 def _by(amount: float) -> str:

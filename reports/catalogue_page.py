@@ -20,7 +20,8 @@ from search_spaces.constraint import Constraint
 from studies.runfolder import write_text
 
 HEIGHT = 520  # pixels of the figure
-LETTER, LINE = 0.0065, 0.035  # width and height of a label's letters, as shares of the figure on a wide screen
+# Of a label's letters, and left of the first point: shares of what the points span, on a wide screen.
+LETTER, LINE, MARGIN = 0.0065, 0.035, 0.04
 MEMORY = (
     "Memory is that of inference: weights, input and the most that calls hold beside them, without the runtime itself; "
     "on a CPU resident memory of a process of its own, in MB of 1e6 bytes."
@@ -45,7 +46,7 @@ def render(entries: Sequence[Entry], limits: Sequence[Constraint], about: Mappin
         style=STYLE,
         headline=escape(unbroken(said)),
         summary=escape(_lead(entries, limits)),
-        sections="\n".join([_figure(entries, limits), _table(entries), _conditions(entries, about)]),
+        sections="\n".join([_figure(entries, limits, about), _table(entries), _conditions(entries, about)]),
     )
 
 
@@ -142,13 +143,13 @@ def _labelled(front: Sequence[Entry], shown: Sequence[Entry]) -> list[Entry]:
         right = (math.log(entry.figures["latency_ms"] or 1.0) - min(xs)) / width
         y = ((entry.network.top1 or 0.0) - min(ys)) / height
         left = right - LETTER * len(entry.network.name)
-        if all(right < begin or left > end or abs(y - other) > LINE for begin, end, other in placed):
+        if left > -MARGIN and all(right < begin or left > end or abs(y - other) > LINE for begin, end, other in placed):
             kept.append(entry)
             placed.append((left, right, y))
     return kept
 
 
-def _figure(entries: Sequence[Entry], limits: Sequence[Constraint]) -> str:
+def _figure(entries: Sequence[Entry], limits: Sequence[Constraint], about: Mapping[str, Any]) -> str:
     drawn = panel(entries, limits)
     if not drawn.points:
         return markup.section("Published accuracy against latency here", markup.paragraph("There is nothing to plot."))
@@ -156,7 +157,8 @@ def _figure(entries: Sequence[Entry], limits: Sequence[Constraint]) -> str:
     if any(not point.on_front and not point.faded for point in drawn.points):
         marks.append(("", f"background:{pareto.OTHER}", "other networks" + (" within the limits" if limits else "")))
     if any(point.faded for point in drawn.points):
-        marks.append(("cross", f"color:{pareto.OTHER}", "beyond a limit"))
+        doubt = ", or perhaps" if any(entry.doubtful for entry in entries) else ""
+        marks.append(("cross", f"color:{pareto.OTHER}", f"beyond a limit{doubt}"))
     if any(point.flagged for point in drawn.points):
         marks.append(("open", f"color:{pareto.OTHER}", "open: latency flagged or not precise"))
     marks.append(("stairs", f"color:{pareto.FRONT}", "best accuracy at this latency or below"))
@@ -166,7 +168,7 @@ def _figure(entries: Sequence[Entry], limits: Sequence[Constraint]) -> str:
     if drawn.missing:
         names = [e.network.name for e in entries if e.measured and e.network.top1 is None]
         caption += f" Not shown, since no accuracy is published: {', '.join(names)}."
-    caption += f" Measured with {_with(entries)}."
+    caption += f" Measured with {_with(entries)}; torch {about['environment']['torch']}."
     return markup.section(
         "Published accuracy against latency here",
         f"<script>{get_plotlyjs()}</script>",

@@ -167,7 +167,7 @@ def finish(job: Job, about: Mapping[str, Any]) -> None:
         found |= {"key": summary.shared_and_varying(measured)[0], "environment": about["environment"]}
         print(json.dumps(found | report.to_json(entries, job.limits), indent=1))
         return
-    job.console.print(report.table(entries))
+    job.console.print(report.table(entries, job.limits))
     if named := report.left_out(entries):
         job.console.print(named)
     job.console.print(f"folder: {job.folder}", soft_wrap=True, markup=False)
