@@ -118,7 +118,7 @@ def verdict(entries: Sequence[Entry], constraints: Sequence[Constraint]) -> str:
     """One line: the best network that fits, or which comes nearest."""
     top = best(entries)
     if top:
-        name = "best that fits" if constraints else "most accurate"
+        name = ("best that fits" if constraints else "most accurate") + so_far(entries)
         again = f"; measure it again, its latency is {top.latency.status}" if top.latency and flagged(top) else ""
         return f"{name}: {top.network.name} ({described(top)}){again}{_better(entries, top)}"
     if not constraints:
@@ -127,7 +127,12 @@ def verdict(entries: Sequence[Entry], constraints: Sequence[Constraint]) -> str:
     if not tried:
         return "none was found to fit"
     near = min(tried, key=lambda entry: max(entry.broken.values()))
-    return f"none fits; the nearest is {near.network.name} ({near.status})"
+    return f"none fits{so_far(entries)}; the nearest is {near.network.name} ({near.status})"
+
+
+def so_far(entries: Iterable[Entry]) -> str:
+    """To be said of a result while networks are still to be measured."""
+    return " so far" if any(entry.record.outcome is None and not entry.left_out for entry in entries) else ""
 
 
 def _better(entries: Iterable[Entry], top: Entry) -> str:

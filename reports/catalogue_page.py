@@ -57,7 +57,7 @@ def headline(entries: Sequence[Entry], limits: Sequence[Constraint]) -> str:
     flag = f" ({best.latency.status})" if best.latency and catalogue.flagged(best) else ""
     latency = digits("latency_ms", best.figures["latency_ms"])
     return (
-        f"The most accurate published network{within} is {best.network.name}: "
+        f"The most accurate published network{within}{catalogue.so_far(entries)} is {best.network.name}: "
         f"{catalogue.percent(best)} % at {latency} ms{flag}"
     )
 
@@ -201,13 +201,19 @@ def _table(entries: Sequence[Entry]) -> str:
     for entry in measured:
         place = "on the front" if entry in front else ""
         status = ", ".join(filter(None, (place, entry.status if entry.status != "ok" or not place else "")))
-        rows.append([*_figures(entry), "; ".join([status, *catalogue.reasons(entry)])])
+        rows.append([*_figures(entry), status])
     others = [[*_figures(entry), entry.status] for entry in entries if not entry.measured]
+    doubts = [
+        [entry.network.name, "; ".join(catalogue.reasons(entry))] for entry in measured if catalogue.flagged(entry)
+    ]
     return markup.section(
         "The networks",
         markup.paragraph(summary.flagged_note([entry.record for entry in measured])) if measured else "",
         markup.paragraph(MEMORY),
         markup.table(columns, rows) if rows else "",
+        markup.folded("Why latencies are flagged", markup.table({"network": "word", "reasons": "wide"}, doubts))
+        if doubts
+        else "",
         markup.folded(f"{summary.plural(len(others), 'network')} without a latency", markup.table(columns, others))
         if others
         else "",

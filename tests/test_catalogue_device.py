@@ -221,6 +221,7 @@ def test_ctrl_c_keeps_what_was_measured_and_resume_measures_the_rest(made_up, ca
         job.begin(made, "the command")
     printed = capsys.readouterr()
     assert json.loads(printed.out)["best"] == SMALL
+    assert "so far" in (made.folder / "report.html").read_text(encoding="utf-8").split("</title>")[0]
     assert f"interrupted; to go on: python -m nas.latency --catalogue --resume {made.folder}" in printed.err
     assert "[3/6] slow: 5.000 ms, 20.00 MB; about" in printed.err
     assert calls == [TINY, SMALL, SLOW, SECRET]
@@ -228,6 +229,7 @@ def test_ctrl_c_keeps_what_was_measured_and_resume_measures_the_rest(made_up, ca
 
     job.resume(NETWORKS, made.folder, (), "again", True)
     assert calls[4:] == [SECRET, LARGE, HUGE]
+    assert "so far" not in (made.folder / "report.html").read_text(encoding="utf-8").split("</title>")[0]
     statuses = {each["name"]: each["status"] for each in json.loads(capsys.readouterr().out)["networks"]}
     assert statuses[SECRET] == "ok"
     assert statuses[HUGE] == "failed: MemoryError: too <large>"
