@@ -34,6 +34,12 @@ def table(columns: Mapping[str, str], rows: Iterable[Sequence[str]]) -> str:
     return f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table>"
 
 
+def key(marks: Iterable[tuple[str, str, str]]) -> str:
+    """What the marks of figures mean: (``open``, ``stairs``, ``cross`` or empty, CSS with the colour, text) each."""
+    spans = (f'<span><i class="{kind}" style="{style}"></i>{escape(text)}</span>' for kind, style, text in marks)
+    return f'<p class="key help">{"".join(spans)}</p>'
+
+
 def cards(mapping: Mapping[str, Any]) -> str:
     """A nested mapping as cards: one for each value that is a mapping, one for all the others together."""
     plain = {key: value for key, value in mapping.items() if not isinstance(value, Mapping)}

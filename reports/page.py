@@ -27,6 +27,13 @@ from studies.runfolder import SPEC, write_text
 REPORT = "report.html"
 # Of a latency's key, what belongs to the network and therefore differs between the candidates of one search.
 OWN_KEY = "resolution"
+# What the marks mean, once for all figures.
+MARKS = (
+    ("", f"background:{pareto.FRONT}", "on the front of the search"),
+    ("", f"background:{pareto.OTHER}", "other finished networks"),
+    ("open", f"color:{pareto.OTHER}", "open: latency flagged"),
+    ("stairs", f"color:{pareto.FRONT}", "best accuracy at this cost or below"),
+)
 
 
 def write(run_dir: str | Path) -> Path:
@@ -73,7 +80,7 @@ def render(trials: Sequence[TrialRecord], spec: Mapping[str, Any], name: str = "
     return PAGE.substitute(
         title=escape(f"{name}: {headline}"),
         style=STYLE,
-        headline=escape(_unbroken(headline)),
+        headline=escape(unbroken(headline)),
         summary=escape(f"{summary.counts(trials)}. {_when(trials)}"),
         sections="\n".join(sections),
     )
@@ -83,38 +90,28 @@ def _figures(panels: Sequence[pareto.Panel], goals: Sequence[str]) -> str:
     drawn = [panel for panel in panels if panel.points]
     if not drawn:
         return markup.paragraph("There is nothing to plot: no finished network with an accuracy and a cost.")
-    blocks = []
-    for panel in drawn:
-        body = to_html(
-            pareto.draw(panel).update_layout(showlegend=False, margin_t=16),
-            full_html=False,
-            include_plotlyjs=False,
-            default_height=f"{pareto.HEIGHT}px",
-            div_id=f"top1-{panel.cost}",
-            config={"responsive": True, "displayModeBar": False},
-        )
-        caption = markup.paragraph(_help(panel, goals), "help")
-        blocks.append(f"<figure>\n{body}\n<figcaption>{caption}</figcaption>\n</figure>")
+    blocks = [figure_html(panel, f"top1-{panel.cost}", _help(panel, goals)) for panel in drawn]
     absent = [UNITS[panel.cost].name for panel in panels if not panel.points]
     return markup.section(
         "Accuracy against cost",
         f"<script>{get_plotlyjs()}</script>",
-        _key(),
+        markup.key(MARKS),
         '<div class="figures">\n' + "\n".join(blocks) + "\n</div>",
         markup.paragraph(f"No finished network has a figure for {' or '.join(absent)}.") if absent else "",
     )
 
 
-def _key() -> str:
-    """What the marks mean, once for all figures."""
-    marks = (
-        ("", f"background:{pareto.FRONT}", "on the front of the search"),
-        ("", f"background:{pareto.OTHER}", "other finished networks"),
-        ("open", f"color:{pareto.OTHER}", "open: latency flagged"),
-        ("stairs", f"color:{pareto.FRONT}", "best accuracy at this cost or below"),
+def figure_html(panel: pareto.Panel, name: str, caption: str, height: int = pareto.HEIGHT) -> str:
+    """The drawing as HTML that needs plotly.js before it; ``name``: of its element."""
+    body = to_html(
+        pareto.draw(panel).update_layout(showlegend=False, margin_t=16, height=height),
+        full_html=False,
+        include_plotlyjs=False,
+        default_height=f"{height}px",
+        div_id=name,
+        config={"responsive": True, "displayModeBar": False},
     )
-    spans = "".join(f'<span><i class="{kind}" style="{style}"></i>{escape(text)}</span>' for kind, style, text in marks)
-    return f'<p class="key help">{spans}</p>'
+    return f"<figure>\n{body}\n<figcaption>{markup.paragraph(caption, 'help')}</figcaption>\n</figure>"
 
 
 def _help(panel: pareto.Panel, goals: Sequence[str]) -> str:
@@ -221,6 +218,6 @@ def _when(trials: Sequence[TrialRecord]) -> str:
     )
 
 
-def _unbroken(text: str) -> str:
+def unbroken(text: str) -> str:
     """Keeps numbers and their units on one line."""
     return re.sub(r"(?<=\d) (?=%|ms|M|nats)", "\u00a0", text)

@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import plotly.graph_objects as go
 
@@ -23,7 +24,10 @@ LOG_FROM = 5  # a cost that spans more than this factor gets a logarithmic axis
 
 @dataclass(frozen=True)
 class Point:
-    """One ``ok`` trial: x is its cost in the axis's unit, y its top1 in percent; ``hover`` is HTML for Plotly."""
+    """One ``ok`` trial: x is its cost in the axis's unit, y its top1 in percent; ``hover`` is HTML for Plotly.
+
+    label: written beside the point. faded: drawn so that it stands back, as what is not to be chosen.
+    """
 
     number: int
     x: float
@@ -31,6 +35,8 @@ class Point:
     on_front: bool
     flagged: bool
     hover: str
+    label: str = ""
+    faded: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,8 @@ def panel(
         for limit in constraints
         if limit.metric in ("top1", cost)
     )
-    stairs = _stairs([(x / scale, y) for x, y in steps if x is not None and y is not None], points)
-    return Panel(cost, tuple(points), stairs, limits, len(finished) - len(points))
+    steps_up = stairs([(x / scale, y) for x, y in steps if x is not None and y is not None], points)
+    return Panel(cost, tuple(points), steps_up, limits, len(finished) - len(points))
 
 
 def hover(trial: TrialRecord, objectives: Sequence[str] = ()) -> str:
@@ -98,18 +104,22 @@ def draw(data: Panel) -> go.Figure:
     drawing = go.Figure(layout={"template": "none"})
     xs, ys = zip(*data.stairs, strict=True) if data.stairs else ((), ())
     drawing.add_scatter(x=xs, y=ys, mode="lines", name="best at this cost", line_color=FRONT, hoverinfo="skip")
-    for on_front, flagged in ((False, False), (False, True), (True, False), (True, True)):
-        chosen = [point for point in data.points if (point.on_front, point.flagged) == (on_front, flagged)]
+    for faded, on_front, flagged in product((True, False), (False, True), (False, True)):
+        chosen = [p for p in data.points if (p.faded, p.on_front, p.flagged) == (faded, on_front, flagged)]
         if chosen:
+            name = "on the front" if on_front else "beyond a limit" if faded else "other"
             drawing.add_scatter(
                 x=[point.x for point in chosen],
                 y=[point.y for point in chosen],
-                mode="markers",
-                name=("on the front" if on_front else "other") + (", latency flagged" if flagged else ""),
+                mode="markers+text" if any(point.label for point in chosen) else "markers",
+                text=[html.escape(point.label) for point in chosen],
+                textposition="top left",
+                name=name + (", latency flagged" if flagged else ""),
                 marker={
                     "color": FRONT if on_front else OTHER,
                     "size": 11 if on_front else 8,
-                    "symbol": "circle-open" if flagged else "circle",
+                    "symbol": ("x" if faded else "circle") + ("-open" if flagged else ""),
+                    "opacity": 0.65 if faded else 1,
                     "line": {"width": 2 if flagged else 0},
                 },
                 hovertext=[point.hover for point in chosen],
@@ -147,7 +157,7 @@ def _across(axis: str, value: float) -> dict[str, object]:
     return {"yref": "y", "y0": value, "y1": value, "xref": "x domain", "x0": 0, "x1": 1}
 
 
-def _stairs(steps: list[tuple[float, float]], points: Sequence[Point]) -> tuple[tuple[float, float], ...]:
+def stairs(steps: list[tuple[float, float]], points: Sequence[Point]) -> tuple[tuple[float, float], ...]:
     """Corners of the step function through ``steps`` (rising in x and y), extended to the largest x of all points."""
     if not steps:
         return ()

@@ -45,6 +45,8 @@ figure { margin: 0; min-width: 0; }
 .key i { display: inline-block; width: 11px; height: 11px; border-radius: 50%; margin-right: 6px; }
 .key i.stairs { width: 20px; height: 0; border-radius: 0; border-top: 2px solid; vertical-align: middle; }
 .key i.open { border: 2px solid; }
+.key i.cross { border-radius: 0; width: auto; height: auto; }
+.key i.cross::before { content: "\\00d7"; font: 700 17px/11px system-ui, sans-serif; }
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-size: 13px; color: var(--soft); font-weight: 600; }
 th, td { padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
@@ -59,7 +61,7 @@ dl { display: grid; grid-template-columns: minmax(90px, auto) 1fr; gap: 2px 14px
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
 /* Plotly writes its colours into the drawing; these follow the reader's light or dark setting instead. */
-.xtick text, .ytick text, .xtitle, .ytitle, .legendtext { fill: var(--ink) !important; }
+.xtick text, .ytick text, .xtitle, .ytitle, .legendtext, .textpoint text { fill: var(--ink) !important; }
 @media (max-width: 720px) {
   main { padding: 16px 14px 48px; }
   h1 { font-size: 21px; }
@@ -70,5 +72,6 @@ dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
   td::before { content: attr(data-name); display: block; color: var(--soft);
                font-size: 12px; font-family: system-ui, sans-serif; }
   td.wide { grid-column: 1 / -1; }
+  .textpoint { display: none; }
 }
 """

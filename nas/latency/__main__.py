@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,20 @@ EXAMPLES = """examples:
   python -m nas.latency runs/20261122-101500-v2/archs/ID.json --threads 4 --against mobilenet_v2
   python -m nas.latency efficientnet_b0 --device ssh:pi@10.0.0.7 --mode onnxruntime
   python -m nas.latency efficientnet_v2_s --device cuda --mode cuda_graph --dtype float16 --batch 16 --json
+  python -m nas.latency --catalogue --constraint "latency_ms<=200" --constraint "peak_memory_mb<=500"
 
 status: ok; not_converged (the interval is wider than --precision); flagged (a check failed, the value may be wrong);
 deferred (another process held the device, nothing was measured). --json prints one object; its key says what the
 figures may be compared with.
 Exit code: 0 done, 2 wrong input, 130 interrupted, 1 internal error."""
 STATUS_STYLES = {"ok": "green", "not_converged": "yellow", "flagged": "red", "deferred": "red"}
+LIMITS = '"latency_ms<=20"; peak_memory_mb, params, macs, activations, top1, resolution; repeatable'
+NOT_OF_THE_CATALOGUE = {
+    "network": "does not go with --catalogue, which measures them all",
+    "resolution": "does not go with --catalogue: an accuracy is published for the network's own resolution only",
+    "against": "does not go with --catalogue, in which no ratios are shown",
+}
+FIXED = ("device", "mode", "dtype", "batch", "threads", "precision", "max_seconds", "out")  # of what is resumed
 KEYS = ("key", "p50_ms", "ci95_ms", "p90_ms", "iqr_ms", "n", "rounds", "ratio", "ratio_ci95", "status", "reasons")
 
 
@@ -43,7 +52,12 @@ def parser() -> command.Parser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("network", metavar="NAME|FILE.json", help="a published network, or one from a file")
+    p.add_argument("network", nargs="?", metavar="NAME|FILE.json", help="a published network, or one from a file")
+    every = "measure every published network at its own resolution: which is the most accurate within the limits"
+    p.add_argument("--catalogue", action="store_true", help=every)
+    p.add_argument("--constraint", action="append", default=[], metavar="LIMIT", help=f"of --catalogue: {LIMITS}")
+    p.add_argument("--out", metavar="DIR", help="of --catalogue: its folder (default runs/TIME-catalogue)")
+    p.add_argument("--resume", metavar="DIR", help="of --catalogue: go on in its folder, however it ended")
     where = "cpu, cuda (default where there is a GPU), or another device: ssh:[USER@]HOST[:PORT][/PATH/TO/PYTHON]"
     p.add_argument("--device", metavar="DEVICE", help=where)
     modes = "eager (default on cpu), compile, cuda_graph (default on cuda), onnxruntime (needs the extra onnx)"
@@ -64,6 +78,14 @@ def parser() -> command.Parser:
 
 def main(argv: Sequence[str]) -> None:
     args = parser().parse_args(argv)
+    _check(args)
+    if args.catalogue:
+        from nas.latency import catalogue
+
+        catalogue.command(
+            args, None if args.resume else _spec(args), shlex.join(["python", "-m", "nas.latency", *argv])
+        )
+        return
     network, against = _network(args.network, args), args.against and _network(args.against, args)
     spec = _spec(args)
     latency, environment = _measure(network, against, spec, args)
@@ -75,6 +97,23 @@ def main(argv: Sequence[str]) -> None:
     from rich.console import Console
 
     Console().print(_table(args, latency))
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raises UserError where flags do not go together."""
+    given = [name for name, value in vars(args).items() if value != parser().get_default(name)]
+    if args.catalogue:
+        reasons = dict(NOT_OF_THE_CATALOGUE) | (
+            dict.fromkeys(FIXED, "stays as it was with --resume") if args.resume else {}
+        )
+    elif args.network:
+        reasons = dict.fromkeys(("constraint", "out", "resume"), "is for --catalogue")
+    else:
+        raise UserError("NAME: missing, a published network or a .json file is needed, or --catalogue for all of them")
+    for name in given:
+        if name in reasons:
+            flag = "NAME" if name == "network" else "--" + name.replace("_", "-")
+            raise UserError(f"{flag}: {getattr(args, name)!r} {reasons[name]}")
 
 
 def _network(name: str, args: argparse.Namespace) -> Arch:
@@ -97,20 +136,13 @@ def _spec(args: argparse.Namespace) -> LatencySpec:
 def _measure(
     network: Arch, against: Arch | None, spec: LatencySpec, args: argparse.Namespace
 ) -> tuple[Latency, dict[str, Any]]:
-    from nas.environment import cpu_count
-    from nas.latency.modes import MODES, resolve
+    from nas.latency.modes import here
 
-    if args.device and args.device not in MODES:
+    if args.device and ":" in args.device:
         return _measure_there(network, spec, args)
-    if args.device:
-        resolve(spec, args.device)
-    if args.device != "cuda" and spec.threads > cpu_count():
-        raise UserError(f"--threads: {spec.threads} is more than the {cpu_count()} cores that this process may use")
+    kind = here(args.device, spec)
     import torch
 
-    kind = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device: 'cuda' asked for, but torch sees no GPU here; allowed is cpu")
     from nas.environment import describe
     from nas.latency.measure import measure
     from nas.lease import Lease
@@ -129,8 +161,6 @@ def _measure(
 def _measure_there(network: Arch, spec: LatencySpec, args: argparse.Namespace) -> tuple[Latency, dict[str, Any]]:
     from nas.latency.transport import device_of
 
-    if ":" not in args.device:
-        raise UserError(f"--device: {args.device!r} is not one of cpu, cuda or an address such as ssh:HOST")
     device_of(args.device)
     if args.against:
         raise UserError("--against: on another device the ratio is to the fixed reference only")

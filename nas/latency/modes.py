@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
+from nas.environment import cpu_count
 from search_spaces import UserError
 from studies.spec import LatencySpec
 
@@ -26,6 +27,24 @@ def resolve(spec: LatencySpec, kind: str, needed: tuple[str, ...] = ONNX) -> tup
         how = "install the extra: pip install 'nas-scaling[onnx]'"
         raise UserError(f"latency.mode: 'onnxruntime' needs {', '.join(missing)}, {how}")
     return mode, dtype
+
+
+def here(device: str | None, spec: LatencySpec) -> str:
+    """The kind of device of this machine that measures: ``device``, or by default the GPU where there is one. Raises
+    UserError where it is not one of MODES, is not there, or cannot do what ``spec`` asks for."""
+    if device:
+        if device not in MODES:
+            raise UserError(f"--device: {device!r} is not one of cpu, cuda or an address such as ssh:HOST")
+        resolve(spec, device)
+    if device != "cuda" and spec.threads > cpu_count():
+        raise UserError(f"--threads: {spec.threads} is more than the {cpu_count()} cores that this process may use")
+    import torch
+
+    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device: 'cuda' asked for, but torch sees no GPU here; allowed is cpu")
+    resolve(spec, kind)
+    return kind
 
 
 def key_of(spec: LatencySpec, resolution: int, device: str, kind: str) -> dict[str, Any]:

@@ -1,0 +1,246 @@
+"""The page of the published networks on one device: accuracy against latency, a table of all, and what was measured on
+what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from reports import catalogue, markup, pareto, summary
+from reports.catalogue import Entry
+from reports.page import OWN_KEY, REPORT, figure_html, unbroken
+from reports.template import PAGE, STYLE
+from reports.units import FLAG, digits
+from search_spaces.constraint import Constraint
+from studies.runfolder import write_text
+
+HEIGHT = 520  # pixels of the figure
+# Of a label's letters, and left of the first point: shares of what the points span, on a wide screen.
+LETTER, LINE, MARGIN = 0.0065, 0.035, 0.04
+MEMORY = (
+    "Memory is that of inference: weights, input and the most that calls hold beside them, without the runtime itself; "
+    "on a CPU resident memory of a process of its own, in MB of 1e6 bytes."
+)
+PUBLISHED = (
+    "Accuracies are published ones, top-1 on ImageNet with each network's own training recipe, as its source gives "
+    "them; nothing was trained here, and a difference may come from the recipe. Latency and memory were measured here, "
+    "at the resolution that the accuracy belongs to."
+)
+
+
+def write(folder: Path, entries: Sequence[Entry], limits: Sequence[Constraint], about: Mapping[str, Any]) -> Path:
+    """Writes ``report.html`` into the folder and returns its path; about: the mapping of its ``spec.yaml``."""
+    write_text(folder / REPORT, render(entries, limits, about))
+    return folder / REPORT
+
+
+def render(entries: Sequence[Entry], limits: Sequence[Constraint], about: Mapping[str, Any]) -> str:
+    said = headline(entries, limits)
+    return PAGE.substitute(
+        title=escape(said),
+        style=STYLE,
+        headline=escape(unbroken(said)),
+        summary=escape(_lead(entries, limits)),
+        sections="\n".join([_figure(entries, limits, about), _table(entries), _conditions(entries, about)]),
+    )
+
+
+def headline(entries: Sequence[Entry], limits: Sequence[Constraint]) -> str:
+    best, within = catalogue.best(entries), f" within {' and '.join(map(str, limits))}" if limits else ""
+    if best is None:
+        return f"No published network was found{within}" if limits else "No published network was measured"
+    flag = f" ({best.latency.status})" if best.latency and catalogue.flagged(best) else ""
+    latency = digits("latency_ms", best.figures["latency_ms"])
+    return (
+        f"The most accurate published network{within}{catalogue.so_far(entries)} is {best.network.name}: "
+        f"{catalogue.percent(best)} % at {latency} ms{flag}"
+    )
+
+
+def _lead(entries: Sequence[Entry], limits: Sequence[Constraint]) -> str:
+    measured = [entry for entry in entries if entry.measured]
+    device = markup.plain(sorted({str(entry.latency.key["device"]) for entry in measured if entry.latency}))
+    parts = [f"{len(measured)} of {summary.plural(len(entries), 'published network')} measured on {device}"]
+    if not measured:
+        return f"None of {summary.plural(len(entries), 'published network')} was measured."
+    if limits:
+        parts.append(f"{sum(entry.fits for entry in entries)} keep the limits")
+    out, failed = (sum(text(entry) for entry in entries) for text in (lambda e: e.left_out, _failed))
+    if out:
+        parts.append(f"{out} left out, since what is published of them breaks a limit")
+    if failed:
+        parts.append(f"{failed} failed")
+    if rest := len(entries) - len(measured) - out - failed:
+        parts.append(f"{rest} still to be measured")
+    return "; ".join(parts) + "."
+
+
+def _failed(entry: Entry) -> bool:
+    return bool(entry.record.outcome and entry.record.outcome.error)
+
+
+def panel(entries: Sequence[Entry], limits: Sequence[Constraint]) -> pareto.Panel:
+    """Published accuracy against measured latency; front and stairs are of the networks that keep the limits. What
+    breaks one, or cannot be told to keep it, is faded."""
+    front = catalogue.front(entries)
+    named = _labelled(front, [entry for entry in entries if entry.measured])
+    points = []
+    for entry in entries:
+        x, y = entry.figures["latency_ms"], entry.network.top1
+        if x is not None and y is not None:
+            label = entry.network.name if entry in named else ""
+            flagged = catalogue.flagged(entry)
+            number, on_front = entry.record.number, entry in front
+            points.append(pareto.Point(number, x, y, on_front, flagged, hover(entry), label, not entry.fits))
+    steps = [(entry.figures["latency_ms"] or 0.0, entry.network.top1 or 0.0) for entry in front]
+    lines = tuple(
+        ("y" if limit.metric == "top1" else "x", limit.limit, str(limit))
+        for limit in limits
+        if limit.metric in catalogue.OBJECTIVES
+    )
+    missing = sum(entry.measured and entry.network.top1 is None for entry in entries)
+    return pareto.Panel("latency_ms", tuple(points), pareto.stairs(steps, points), lines, missing)
+
+
+def hover(entry: Entry) -> str:
+    """All figures of a network; free text is escaped, since Plotly reads tags."""
+    figures = entry.figures
+    lines = [f"<b>{_escaped(entry.network.name)}</b>"]
+    lines.append(f"top-1 {markup.plain(entry.network.top1)} % ({_escaped(entry.network.source)})")
+    if entry.measured:
+        flag = FLAG if catalogue.flagged(entry) else ""
+        lines.append(f"latency {digits('latency_ms', figures['latency_ms'])} ms{flag} (p50)")
+        lines.append(f"95% interval {catalogue.interval(entry)} ms")
+        if entry.latency and entry.latency.p90_ms is not None:
+            lines.append(f"p90 {digits('latency_ms', entry.latency.p90_ms)} ms")
+    if figures["peak_memory_mb"] is not None:
+        lines.append(f"memory {digits('peak_memory_mb', figures['peak_memory_mb'])} MB")
+    lines.append(f"MACs {digits('macs', figures['macs'])} M, parameters {digits('params', figures['params'])} M")
+    lines.append(f"{entry.network.arch.resolution} px")
+    lines += [_escaped(text) for text in (entry.status, *catalogue.reasons(entry)) if text != "ok"]
+    return "<br>".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return escape(text, quote=False)
+
+
+def _labelled(front: Sequence[Entry], shown: Sequence[Entry]) -> list[Entry]:
+    """Those of the front whose names, to the upper left of their points, overlap no other name; the best first."""
+    xs = [math.log(entry.figures["latency_ms"] or 1.0) for entry in shown]
+    ys = [entry.network.top1 for entry in shown if entry.network.top1 is not None]
+    if not ys:
+        return []
+    width, height = (max(values) - min(values) or 1.0 for values in (xs, ys))
+    placed: list[tuple[float, float, float]] = []
+    kept = []
+    for entry in reversed(front):
+        right = (math.log(entry.figures["latency_ms"] or 1.0) - min(xs)) / width
+        y = ((entry.network.top1 or 0.0) - min(ys)) / height
+        left = right - LETTER * len(entry.network.name)
+        if left > -MARGIN and all(right < begin or left > end or abs(y - other) > LINE for begin, end, other in placed):
+            kept.append(entry)
+            placed.append((left, right, y))
+    return kept
+
+
+def _figure(entries: Sequence[Entry], limits: Sequence[Constraint], about: Mapping[str, Any]) -> str:
+    drawn = panel(entries, limits)
+    if not drawn.points:
+        return markup.section("Published accuracy against latency here", markup.paragraph("There is nothing to plot."))
+    marks = [("", f"background:{pareto.FRONT}", "on the front: no other is as accurate and faster")]
+    if any(not point.on_front and not point.faded for point in drawn.points):
+        marks.append(("", f"background:{pareto.OTHER}", "other networks" + (" within the limits" if limits else "")))
+    if any(point.faded for point in drawn.points):
+        doubt = ", or perhaps" if any(entry.doubtful for entry in entries) else ""
+        marks.append(("cross", f"color:{pareto.OTHER}", f"beyond a limit{doubt}"))
+    if any(point.flagged for point in drawn.points):
+        marks.append(("open", f"color:{pareto.OTHER}", "open: latency flagged or not precise"))
+    marks.append(("stairs", f"color:{pareto.FRONT}", "best accuracy at this latency or below"))
+    caption = f"Up and left is better.{' Logarithmic axis.' if drawn.log_x else ''}"
+    if drawn.limits:
+        caption += f" Dashed: {' and '.join(text for _, _, text in drawn.limits)}."
+    if drawn.missing:
+        names = [e.network.name for e in entries if e.measured and e.network.top1 is None]
+        caption += f" Not shown, since no accuracy is published: {', '.join(names)}."
+    caption += f" Measured with {_with(entries)}; torch {about['environment']['torch']}."
+    return markup.section(
+        "Published accuracy against latency here",
+        f"<script>{get_plotlyjs()}</script>",
+        markup.key(marks),
+        figure_html(drawn, "catalogue", caption, HEIGHT),
+        markup.paragraph(PUBLISHED),
+    )
+
+
+def _with(entries: Sequence[Entry]) -> str:
+    shared, _ = summary.shared_and_varying(entry.latency.key for entry in entries if entry.latency)
+    return ", ".join(f"{name} {value}" for name, value in shared.items() if value is not None and name != OWN_KEY)
+
+
+def _table(entries: Sequence[Entry]) -> str:
+    front = catalogue.front(entries)
+    columns = {
+        "network": "word",
+        "input, px": "number",
+        "parameters, M": "number",
+        "MACs, M": "number",
+        "top-1, %": "number",
+        "latency, ms": "number",
+        "95% interval, ms": "number",
+        "memory, MB": "number",
+        "status": "wide",
+    }
+    measured = catalogue.by_latency(entries)
+    rows = []
+    for entry in measured:
+        place = "on the front" if entry in front else ""
+        status = ", ".join(filter(None, (place, entry.status if entry.status != "ok" or not place else "")))
+        rows.append([*_figures(entry), status])
+    others = [[*_figures(entry), entry.status] for entry in entries if not entry.measured]
+    doubts = [
+        [entry.network.name, "; ".join(catalogue.reasons(entry))] for entry in measured if catalogue.flagged(entry)
+    ]
+    return markup.section(
+        "The networks",
+        markup.paragraph(summary.flagged_note([entry.record for entry in measured])) if measured else "",
+        markup.paragraph(MEMORY),
+        markup.table(columns, rows) if rows else "",
+        markup.folded("Why latencies are flagged", markup.table({"network": "word", "reasons": "wide"}, doubts))
+        if doubts
+        else "",
+        markup.folded(f"{summary.plural(len(others), 'network')} without a latency", markup.table(columns, others))
+        if others
+        else "",
+    )
+
+
+def _figures(entry: Entry) -> list[str]:
+    flag = FLAG if catalogue.flagged(entry) else ""
+    return [
+        entry.network.name,
+        str(entry.network.arch.resolution),
+        *(digits(name, entry.figures[name]) for name in ("params", "macs")),
+        catalogue.percent(entry),
+        digits("latency_ms", entry.figures["latency_ms"]) + flag,
+        catalogue.interval(entry),
+        digits("peak_memory_mb", entry.figures["peak_memory_mb"]),
+    ]
+
+
+def _conditions(entries: Sequence[Entry], about: Mapping[str, Any]) -> str:
+    commands = [about["command"], *about.get("resumed", [])]
+    shared, varying = summary.shared_and_varying(entry.latency.key for entry in entries if entry.latency)
+    shown = {"latency measured with": shared | varying} if shared else {}
+    shown |= {name: about[name] for name in ("created", "constraints", "latency", "environment")}
+    sources = {entry.network.name: entry.network.source for entry in entries}
+    return markup.section(
+        "What was measured on what",
+        *(f"<pre>{escape(text)}</pre>" for text in commands),
+        markup.cards(shown | {"accuracies published by": sources}),
+    )
