@@ -30,7 +30,7 @@ from studies.ledger import Latency, Outcome, TrialRecord
 from studies.spec import LatencySpec, parse
 
 NAME = "catalogue"
-FLAGS = "batch_size", "threads", "mode", "dtype", "precision", "max_s", "warmup_s", "block_ms", "retries"
+FLAGS = "batch_size", "threads", "mode", "dtype", "precision", "max_s", "warmup_s", "block_ms", "retries", "energy_s"
 
 
 @dataclass(frozen=True)
