@@ -172,9 +172,9 @@ RULES: dict[str, Callable[[], GoesOn]] = {
 }
 
 
-def stopped_search(sampler: str, trials: int, seed: int, rule: str) -> list[tuple[int, float]]:
-    """(epochs spent, share of the hypervolume) after each trial of a search under one of the ``RULES``."""
-    draw, names, spent, found = random.Random(f"noise {seed}"), [], 0, []
+def epochs_to_share(sampler: str, trials: int, seed: int, rule: str) -> float:
+    """Epochs that a search under one of the ``RULES`` has spent when it reaches ``SHARE``; infinite if never."""
+    draw, names, spent = random.Random(f"noise {seed}"), [], 0
     goes_on = RULES[rule]()
     for number, (arch, tell) in enumerate(ours(sampler, trials, seed)):
         row = draw.randrange(3)
@@ -187,8 +187,9 @@ def stopped_search(sampler: str, trials: int, seed: int, rule: str) -> list[tupl
         tell(outcome, curve)
         if outcome.status == "ok":
             names.append(arch.id)
-        found.append((spent, known().share(names)))
-    return found
+            if known().share(names) >= SHARE:
+                return spent
+    return math.inf
 
 
 def first_at(curve: np.ndarray, share: float) -> float:
@@ -229,14 +230,14 @@ def compare_stopping(pool: ProcessPoolExecutor, seeds: int, console: Console) ->
     """Epochs to 95% with and without MO-ASHA; a search that never gets there counts as infinitely long."""
     trials = {"random": known().space.size, "predictor": 150}
     jobs = {
-        (sampler, rule): [pool.submit(stopped_search, sampler, most, seed, rule) for seed in range(seeds)]
+        (sampler, rule): [pool.submit(epochs_to_share, sampler, most, seed, rule) for seed in range(seeds)]
         for sampler, most in trials.items()
         for rule in RULES
     }
     table = Table("sampler", "stopping", "epochs to 95%", "of those without", title="median with 95% interval")
     base = math.nan
     for (sampler, rule), found in jobs.items():
-        spent = np.array([next((e for e, s in job.result() if s >= SHARE), math.inf) for job in found])
+        spent = np.array([job.result() for job in found])
         middle, low, high = interval(spent)
         base = middle if rule == "none" else base
         table.add_row(sampler, rule, f"{middle:.0f} ({low:.0f}-{high:.0f})", f"{middle / base:.2f}")

@@ -17,7 +17,7 @@ from studies.samplers.ranking import remembered
 from studies.samplers.regression import Regression, as_loss, extrapolated, modelled
 
 MOST = 200  # networks that are remembered; then half of them are forgotten, see ``ranking.remembered``
-START = 6  # finished trials before anything is predicted
+START = 5  # finished trials before anything is predicted
 
 
 @dataclass(frozen=True)
