@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from nas.latency import table_command
 from search_spaces import Arch, UserError, command
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ EXAMPLES = """examples:
   python -m nas.latency runs/20261122-101500-v2/archs/ID.json --threads 4 --against mobilenet_v2
   python -m nas.latency efficientnet_b0 --device ssh:pi@10.0.0.7 --mode onnxruntime
   python -m nas.latency efficientnet_v2_s --device cuda --mode cuda_graph --dtype float16 --batch 16 --json
+  python -m nas.latency --fit-table table.json --space v2 --width 0.5 --resolution 96
+  python -m nas.latency efficientnet_v2_b0 --resolution 96 --predict table.json
 
 status: ok; not_converged (the interval is wider than --precision); flagged (a check failed, the value may be wrong);
 deferred (another process held the device, nothing was measured). --json prints one object; its key says what the
@@ -43,7 +46,7 @@ def parser() -> command.Parser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("network", metavar="NAME|FILE.json", help="a published network, or one from a file")
+    p.add_argument("network", nargs="?", metavar="NAME|FILE.json", help="a published network, or one from a file")
     where = "cpu, cuda (default where there is a GPU), or another device: ssh:[USER@]HOST[:PORT][/PATH/TO/PYTHON]"
     p.add_argument("--device", metavar="DEVICE", help=where)
     modes = "eager (default on cpu), compile, cuda_graph (default on cuda), onnxruntime (needs the extra onnx)"
@@ -59,11 +62,14 @@ def parser() -> command.Parser:
     limit = "of sampling in one attempt, of which there are four at most; half as many of warm-up (default 10)"
     p.add_argument("--max-seconds", type=command.positive_float, metavar="S", default=10.0, help=limit)
     p.add_argument("--json", action="store_true", help="print one JSON object")
+    table_command.add_flags(p)
     return p
 
 
 def main(argv: Sequence[str]) -> None:
     args = parser().parse_args(argv)
+    if table_command.run(args):
+        return
     network, against = _network(args.network, args), args.against and _network(args.against, args)
     spec = _spec(args)
     latency, environment = _measure(network, against, spec, args)
