@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from sklearn.isotonic import IsotonicRegression
 from nas.latency.blocks import Block, blocks_of
 from search_spaces import Arch, UserError, cost
 from search_spaces.constraint import Constraint
+from search_spaces.space import SearchSpace
 
 SCHEMA = 1
 FEATURES = ("stem_and_head", "mbconv", "fused_mbconv", "separable", "blocks", "macs", "activations", "params")
@@ -86,6 +88,12 @@ class Table:
             count += 1
         params, macs, activations = cost.count(arch, self.classes)
         return np.array([*sums.values(), count, macs * 1e-9, activations * 1e-6, params * 1e-6]), interpolated
+
+    def share_of(self, space: SearchSpace) -> float:
+        """How many of the blocks of some of the space's networks were measured."""
+        rng = random.Random(0)
+        blocks = [block for _ in range(100) for block in blocks_of(space.sample(rng))]
+        return sum(block in self.blocks_ms for block in blocks) / len(blocks)
 
     def _guess(self, block: Block) -> float:
         fitted = self._fits.get(_kind(block), self._fits[""])
