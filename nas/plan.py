@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas import data, environment
 from nas.latency.modes import key_of, resolve
@@ -17,19 +17,24 @@ from studies import proposer, samplers
 from studies.engine import Resources
 from studies.spec import ResourceSpec, Spec
 
+if TYPE_CHECKING:
+    from nas.latency.predictor import Predictor
+
+KNOWN = 0.5  # of the blocks of a space's networks: the least that a table must hold
 TRIALS = 64  # where neither trials nor a budget are given
 
 
 @dataclass(frozen=True)
 class Plan:
     """latency_key: of the latencies that are measured, but for what is each network's own; None: not known here, since
-    machines of a cluster may differ."""
+    machines of a cluster may differ. predictor: of latencies, from ``latency.table``."""
 
     spec: Spec
     space: SearchSpace
     outline: data.Outline
     resources: Resources
     latency_key: dict[str, Any] | None
+    predictor: Predictor | None = None
 
     def differences(self, key: Mapping[str, Any]) -> list[str]:
         """Why a latency under ``key`` must not be compared with those of this plan, as far as that is known here:
@@ -63,7 +68,8 @@ def plan(spec: Spec, space: SearchSpace | None = None, verbose: bool = False) ->
     """Checks a spec against this machine. ``space``: that of the run that is resumed.
 
     Raises UserError on an unknown space, unusable data, missing GPUs, a latency.mode that they do not have, a
-    latency.device that does not answer, or constraints that no network can satisfy.
+    latency.device that does not answer, a latency.table of other latencies or blocks than are measured here, or
+    constraints that no network can satisfy.
     """
     outline = data.check(spec.data.source)
     fallback = data.default_resolution(spec.data.source)
@@ -82,9 +88,28 @@ def plan(spec: Spec, space: SearchSpace | None = None, verbose: bool = False) ->
     spec = replace(spec, space=replace(spec.space, width=space.width))
     if len(space.resolutions) == 1:
         spec = replace(spec, data=replace(spec.data, resolution=space.resolutions[0]))
-    return Plan(
-        replace(spec, search=search, resources=resolved), space, outline, resources, _latency_key(spec, resources)
-    )
+    key = _latency_key(spec, resources)
+    planned = Plan(replace(spec, search=search, resources=resolved), space, outline, resources, key)
+    return replace(planned, predictor=_predictor(planned)) if spec.latency.table else planned
+
+
+def _predictor(plan: Plan) -> Predictor:
+    from nas.latency.predictor import load
+
+    path = plan.spec.latency.table
+    found = load(str(path))
+    if not any(limit.metric == "latency_ms" for limit in plan.spec.constraints):
+        raise UserError("latency.table: is for a limit on latency, such as --constraint 'latency_ms<=8'; there is none")
+    if different := plan.differences(found.table.key):
+        raise UserError(f"latency.table: {path} holds latencies with {different[0]}")
+    if found.table.classes != plan.outline.classes:
+        raise UserError(f"latency.table: {path} is for {found.table.classes} classes, here {plan.outline.classes}")
+    if (known := found.table.share_of(plan.space)) < KNOWN:
+        raise UserError(
+            f"latency.table: {path} holds {known:.0%} of the blocks of space {plan.space.name} "
+            f"(width {plan.space.width:g}, {plan.space.resolutions} px), at least {KNOWN:.0%} are needed"
+        )
+    return found
 
 
 def _latency_key(spec: Spec, resources: Resources) -> dict[str, Any] | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -28,6 +29,9 @@ from studies.recorder import Limits, Recorder
 from studies.repeats import networks
 from studies.spec import RECORDED, Spec, override, parse
 
+if TYPE_CHECKING:
+    from nas.latency.predictor import Predictor
+
 console = Console(highlight=False)
 SHOWN_WARNINGS = 5
 
@@ -46,6 +50,8 @@ def search(plan: Plan, out: Path, command: str) -> None:
         runfolder.check_free(run_dir)  # another run may have begun since
         runfolder.write_yaml(run_dir / runfolder.SPACE, plan.space.to_dict())
         warmstart.keep(run_dir, plan.spec.search.warm_start)
+        if plan.spec.latency.table:
+            shutil.copyfile(plan.spec.latency.table, run_dir / runfolder.LATENCY_TABLE)
         about = _about(plan, command)
         head = {"command": command, "created": about["created"], "space_size": plan.space.size}
         runfolder.write_yaml(
@@ -70,6 +76,8 @@ def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: boo
         old = parse(about)
         here = replace(old, resources=within(old.resources))
         spec = parse(override(here.to_dict(), changes))
+        if spec.latency.table:  # the copy, wherever the run folder lies now
+            spec = replace(spec, latency=replace(spec.latency, table=str(run_dir / runfolder.LATENCY_TABLE)))
         now = plan(spec, load_space(str(run_dir / runfolder.SPACE)), verbose)
         records = ledger.read(run_dir)
         if now.spec.search.trials is not None and now.spec.search.trials < len(records):
@@ -125,14 +133,25 @@ def proposer_of(plan: Plan, foreign: Sequence[TrialRecord] = ()) -> Proposer:
         sampler,
         spec.seed,
         spec.search.lag or 0,
-        partial(_violations, constraints=spec.constraints, num_classes=plan.outline.classes),
+        partial(
+            _violations,
+            constraints=spec.constraints,
+            num_classes=plan.outline.classes,
+            predictor=plan.predictor,
+        ),
         spec.search.repeats,
         warmstart.best(foreign, spec.search.objectives),
     )
 
 
-def _violations(arch: Arch, constraints: Sequence[constraint.Constraint], num_classes: int) -> dict[str, float]:
-    return constraint.violations(constraints, cost.count(arch, num_classes)._asdict()) if constraints else {}
+def _violations(
+    arch: Arch, constraints: Sequence[constraint.Constraint], num_classes: int, predictor: Predictor | None = None
+) -> dict[str, float]:
+    """Of what is known without building the network: counted costs, and what the predictor is sure of."""
+    if not constraints:
+        return {}
+    broken = constraint.violations(constraints, cost.count(arch, num_classes)._asdict())
+    return broken | (predictor.violations(arch, constraints) if predictor else {})
 
 
 def _about(plan: Plan, command: str) -> dict[str, Any]:
@@ -158,7 +177,7 @@ def _check_first_network(plan: Plan) -> None:
         proposer_of(plan).ask()
     except UserError as error:
         bounds = feasible.bounds(plan.space, plan.spec.constraints, plan.outline.classes)
-        raise UserError(f"{error}; the space has {bounds}") from None
+        raise UserError(f"{error}; the space has {bounds}" if bounds else str(error)) from None
 
 
 def _check_device(plan: Plan, records: Sequence[TrialRecord], on_gpus: bool) -> None:

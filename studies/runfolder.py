@@ -15,6 +15,7 @@ from search_spaces import UserError
 from studies.ledger import LEDGER, TrialRecord
 
 SPEC, SPACE, LOG, ARCHS = "spec.yaml", "space.yaml", "log.txt", "archs"
+LATENCY_TABLE = "latency_table.json"
 CHECKPOINTS, WARM_START, CONFIRM = "checkpoints", "warm_start", "confirm"
 
 

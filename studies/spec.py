@@ -76,6 +76,8 @@ class LatencySpec:
     other trainings wait meanwhile. ``python -m nas.latency`` takes more time and asks for more.
 
     device: address of another device that measures (nas/latency/transport.py), None: where the network is trained.
+    table: file of a predictor (nas/latency/predictor.py); networks that it says to break a limit on latency are not
+        tried. None: such networks are only rejected when they have been measured.
     mode: None: eager on CPU, a CUDA graph on a GPU. dtype: None: float32 on CPU, float16 on a GPU.
     precision: half-width of the 95% interval, as a share of the median, at which sampling ends; max_s: when it ends
         anyway. warmup_s: at least; four times as long at most. block_ms: how long one network runs at a time, at least.
@@ -84,6 +86,7 @@ class LatencySpec:
     """
 
     device: str | None = None
+    table: str | None = None
     batch_size: Count = 1
     threads: Count = 1
     mode: Literal["eager", "compile", "cuda_graph", "onnxruntime"] | None = None

@@ -52,7 +52,7 @@ def measure(
     with runtimes.settings(spec.threads):
         with lease.sharing():
             calls: dict[Network, runtimes.Call] = {"candidate": _prepare(model, resolution, spec, device)}
-            fixed = _reference(*resolve(spec, device.type), spec.threads, device)
+            fixed = reference_of(*resolve(spec, device.type), spec.threads, device)
             calls["reference"] = _prepare(*against, spec, device) if against else fixed.call
         local = Local(calls, device, mode, spec.threads, lease.unchecked)
         latency, attempt = protocol.measure(local, spec, key, exclusive, None if against else fixed.baseline_ms)
@@ -134,7 +134,7 @@ class _Reference:
 
 
 @cache
-def _reference(mode: str, dtype: str, threads: int, device: torch.device) -> _Reference:
+def reference_of(mode: str, dtype: str, threads: int, device: torch.device) -> _Reference:
     """Built once in a process; the random state is left alone, and its weights do not matter."""
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
         model = build_model(load(REFERENCE))

@@ -1,0 +1,320 @@
+"""The table of blocks and the predictor over it: on made-up latencies, and one small real fit. How well it does on
+real networks, benchmarks/latency_predictor.py says."""
+
+import json
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from nas.latency import __main__ as latency_command
+from nas.latency import fitting, predictor
+from nas.latency.blocks import blocks_of
+from nas.latency.fitting import Asked, Kept, stratified
+from nas.latency.predictor import Table, fit, to_text
+from nas.plan import plan
+from nas.run import proposer_of
+from search_spaces import UserError, constraint, cost, load
+from search_spaces.build import build_model
+from search_spaces.space_file import load_space
+from studies.ledger import Latency
+from studies.spec import LatencySpec, parse
+
+SPACE = load_space("v2", 0.25, 64)
+CPU = torch.device("cpu")
+TINY = """
+base: {stem_channels: 8, head_channels: 16, resolution: 16, stages: [
+  {block: mbconv, kernel: 3, stride: 2, expansion: 2, channels: 8, layers: 1, se_ratio: 0.25}]}
+choices: {kernel: [3, 5], layers: [1, 2]}
+"""
+SMALL_SEARCH = {
+    "space": {"name": "v2", "width": 0.25},
+    "data": {"source": "glyphs", "resolution": 64},
+    "resources": {"gpus": 0},
+}
+
+
+def made_up(block):
+    """ms: fused blocks do more in the same time, depthwise ones are bound by memory."""
+    counts = block.cost(1000)
+    return 0.02 + counts.macs * (1e-8 if block.block == "fused_mbconv" else 3e-8) + counts.activations * 1e-7
+
+
+def truth(arch):
+    """In a network blocks are slower than alone, by what their weights take to fetch."""
+    return 1.1 * sum(map(made_up, blocks_of(arch))) + 0.02 * cost.count(arch).params * 1e-6 + 0.1
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """A predictor, and networks that it was not fitted on with their ms, which have 2% of noise as the others."""
+    rng = np.random.default_rng(0)
+    table = Table(fitting.table_key(LatencySpec(), CPU), 1000, {b: made_up(b) for b in Asked(SPACE, 50, 0).blocks()})
+    archs = stratified(SPACE, 150, 1, 1000)
+    measured = np.array(list(map(truth, archs))) * np.exp(rng.normal(0, 0.02, len(archs)))
+    about = {"space": {}, "made": {}, "reference_ms": 2.0, "networks": []}
+    return fit(table, archs[:50], measured[:50], about), archs[50:], measured[50:]
+
+
+@pytest.mark.parametrize("name", ["v1", "v2"])
+def test_blocks_cost_together_what_the_network_costs(name):
+    space, rng = load_space(name, 0.5, 72), random.Random(0)
+    for arch in (space.sample(rng) for _ in range(20)):
+        counts = [block.cost(10) for block in blocks_of(arch)]
+        assert tuple(map(sum, zip(*counts, strict=True))) == cost.count(arch, 10)
+
+
+@pytest.mark.parametrize("name", ["mnasnet_b1", "efficientnet_v2_b0"])
+def test_blocks_in_a_row_are_the_network(name):
+    arch = load(name).at(40)
+    x, params = torch.randn(2, 3, 40, 40), 0
+    for block in blocks_of(arch):
+        assert x.shape == (2, block.cin, block.side, block.side)
+        part = block.build(10).eval()
+        x, params = part(x), params + sum(parameter.numel() for parameter in part.parameters())
+    assert x.shape == (2, 10)
+    assert params == sum(parameter.numel() for parameter in build_model(arch, 10).parameters())
+
+
+def test_a_block_without_a_table_is_named():
+    with pytest.raises(UserError, match="block: 'bottleneck' has no latency table, allowed are mbconv"):
+        list(blocks_of(load("resnet50")))
+
+
+def test_networks_are_spread_over_macs_and_follow_the_seed():
+    archs = stratified(SPACE, 20, 3, 1000)
+    assert archs == stratified(SPACE, 20, 3, 1000) != stratified(SPACE, 20, 4, 1000)
+    assert len({arch.fingerprint for arch in archs}) == 20
+    macs = sorted(cost.count(arch).macs for arch in archs)
+    everything = sorted(cost.count(SPACE.sample(random.Random(seed))).macs for seed in range(500))
+    assert macs[0] < everything[50] < everything[450] < macs[-1]
+
+
+def test_it_predicts_networks_that_it_has_not_seen(fitted):
+    found, archs, measured = fitted
+    error = predictor.error_of(np.array([found.predict(arch).ms for arch in archs]), measured)
+    assert error.within_10 == 1.0
+    assert error.tau > 0.9
+    assert error.median < found.macs_alone.median / 2
+    assert error.median == pytest.approx(found.error.median, abs=0.01)
+    inside = [p.low <= ms <= p.high for p, ms in zip(map(found.predict, archs), measured, strict=True)]
+    assert np.mean(inside) >= 0.85
+    assert {found.predict(arch).interpolated for arch in archs} == {0}
+
+
+def test_wrong_measurements_among_those_it_is_fitted_on_do_not_spoil_it(fitted):
+    found, archs, measured = fitted
+    disturbed = measured.copy()
+    disturbed[::10] *= 4
+    again = fit(found.table, archs, disturbed, {})
+    predicted = np.array([again.predict(arch).ms for arch in archs])
+    assert predictor.error_of(predicted, measured).median < 0.03
+    assert again.error.margin > 0.5
+
+
+def test_blocks_that_were_not_measured_are_interpolated_and_counted(fitted):
+    found, archs, measured = fitted
+    half = {block: ms for index, (block, ms) in enumerate(sorted(found.table.blocks_ms.items())) if index % 2}
+    less = fit(Table({}, 1000, half), archs[:50], measured[:50], {})
+    predictions = [less.predict(arch) for arch in archs[50:]]
+    assert all(0 < prediction.interpolated < prediction.blocks for prediction in predictions)
+    error = predictor.error_of(np.array([prediction.ms for prediction in predictions]), measured[50:])
+    assert error.within_10 >= 0.8
+    assert less.violations(archs[0], [constraint.Constraint("latency_ms", "<=", 1e-3)]) == {}
+
+
+def test_a_network_breaks_a_limit_where_all_of_the_interval_does(fitted):
+    found, archs, _ = fitted
+    prediction = found.predict(archs[0])
+    for operator, end, inside in (("<=", prediction.low, 1.001), (">=", prediction.high, 0.999)):
+        kept, broken = (constraint.Constraint("latency_ms", operator, end * f) for f in (inside, 1 / inside))
+        other = constraint.Constraint("params", operator, 1.0)
+        assert found.violations(archs[0], [kept, other]) == {}
+        assert list(found.violations(archs[0], [broken, other])) == [f"{broken} (predicted)"]
+
+
+def test_few_networks_are_refused(fitted):
+    found, archs, measured = fitted
+    with pytest.raises(UserError, match="networks: 2 were measured, at least 3 are needed"):
+        fit(found.table, archs[:2], measured[:2], {})
+
+
+def test_a_file_holds_all_of_it(fitted, tmp_path):
+    found, archs, _ = fitted
+    path = tmp_path / "table.json"
+    path.write_text(to_text(found))
+    again = predictor.load(path)
+    assert [again.predict(arch) for arch in archs] == [found.predict(arch) for arch in archs]
+    assert (again.table, again.error, again.macs_alone, again.about) == (
+        found.table,
+        found.error,
+        found.macs_alone,
+        found.about,
+    )
+
+
+BROKEN = {
+    "no file": (None, "cannot be read"),
+    "no JSON": ("latency", "holds no latency table"),
+    "another JSON": ("[1, 2]", "holds no latency table"),
+    "another schema": ('{"schema": 2}', "schema: 2 is not 1"),
+    "half": ('{"schema": 1, "key": {}}', "holds no latency table"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_file_is_a_mistake(content, message, tmp_path):
+    path = tmp_path / "table.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=message) as raised:
+        predictor.load(path)
+    assert str(path) in str(raised.value)
+
+
+@pytest.fixture
+def command(capsys, monkeypatch, tmp_path):
+    """Runs nas.latency in this process with measurements as short as can be; its output."""
+    (tmp_path / "space.yaml").write_text(TINY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    quick = LatencySpec(warmup_s=0.0, max_s=0.01, block_ms=0.5, retries=0)
+    monkeypatch.setattr("nas.latency.table_command.spec_of", lambda args: quick)
+
+    def run(*arguments):
+        latency_command.main(arguments)
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_a_fit_from_measurements_to_a_prediction(command, tmp_path):
+    text = command("--fit-table", "t.json", "--space", "space.yaml", "--networks", "4", "--classes", "10")
+    assert "predictor" in text
+    assert "MACs alone" in text
+    data = json.loads((tmp_path / "t.json").read_text())
+    # Stem and head; the first block with 2 kernels, and the second, which has a residual connection.
+    assert (len(data["blocks"]), len(data["networks"]), data["classes"]) == (6, 4, 10)
+    assert {"device", "threads"} < set(data["key"])
+    assert "resolution" not in data["key"]
+    assert not (tmp_path / "t.json.part").exists()
+    with pytest.raises(UserError, match=r"--fit-table: t.json exists"):
+        command("--fit-table", "t.json", "--space", "space.yaml")
+
+    (tmp_path / "network.json").write_text(json.dumps(data["networks"][0]["arch"]))
+    found = json.loads(command("network.json", "--predict", "t.json", "--json"))
+    assert found["interval_ms"][0] <= found["predicted_ms"] <= found["interval_ms"][1]
+    assert (found["interpolated"], found["key"]["resolution"]) == (0, 16)
+    text = command("network.json", "--predict", "t.json", "--resolution", "32")
+    assert "blocks" in text
+    assert "were not measured" in text
+    with pytest.raises(UserError, match=r"--threads: 2 but t\.json was measured with 1"):
+        command("network.json", "--predict", "t.json", "--threads", "2")
+
+
+def test_a_fit_that_is_interrupted_goes_on(command, tmp_path, monkeypatch):
+    flags = ["--fit-table", "t.json", "--space", "space.yaml", "--networks", "3"]
+    measured = []
+
+    def made_up_measure(model, resolution, spec, device, lease):
+        if len(measured) == 2:
+            measured.append("interrupted")
+            raise KeyboardInterrupt
+        measured.append(sum(parameter.numel() for parameter in model.parameters()))
+        return Latency({}, 2.0 + len(measured), ratio=1.0 + len(measured) / 2)
+
+    monkeypatch.setattr(fitting, "measure", made_up_measure)
+    with pytest.raises(KeyboardInterrupt):
+        command(*flags)
+    part = tmp_path / "t.json.part"
+    with pytest.raises(UserError, match="begun with other settings; delete it"):
+        command(*flags, "--seed", "1")
+    part.write_text(part.read_text() + '{"torn')
+    monkeypatch.setattr(fitting, "_blocks", lambda *arguments: pytest.fail("the blocks were measured already"))
+    command(*flags)
+    assert len(measured) == 4
+    assert len(json.loads((tmp_path / "t.json").read_text())["networks"]) == 3
+
+
+def test_what_is_kept_survives_a_torn_line_twice(tmp_path):
+    block = next(blocks_of(SPACE.sample(random.Random(0))))
+    for count in range(3):
+        kept = Kept(tmp_path / "part", {"seed": 0})
+        assert len(kept.blocks) == count
+        kept.add_blocks([(block, 1.0, 2.0)])
+        kept.close()
+        with (tmp_path / "part").open("a") as file:
+            file.write('{"blo')
+
+
+MISTAKES = {
+    "no network": ([], "NAME: missing"),
+    "no network to predict": (["--predict", "t.json"], "NAME: missing"),
+    "no table": (["resnet18", "--predict", "none.json"], "none.json: cannot be read"),
+    "space without a fit": (["resnet18", "--space", "v1"], "--space: 'v1' is for --fit-table"),
+    "network and fit": (["resnet18", "--fit-table", "t.json"], "NAME: 'resnet18' does not go with --fit-table"),
+    "remote": (["--fit-table", "t.json", "--device", "ssh:pi"], "--device: 'ssh:pi': a table is fitted on the device"),
+    "unknown space": (["--fit-table", "t.json", "--space", "v9"], "space: 'v9' is neither"),
+    "few": (["--fit-table", "t.json", "--networks", "2", "--device", "cpu"], "--networks: 2 of space v2, at least 3"),
+    "no folder": (["--fit-table", "none/t.json"], "--fit-table: none is no folder"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named(arguments, message):
+    with pytest.raises(UserError) as raised:
+        latency_command.main(arguments)
+    assert message in str(raised.value)
+
+
+def test_a_mistake_is_one_line(tmp_path):
+    command = [sys.executable, "-m", "nas.latency", "efficientnet_b0", "--predict", str(tmp_path / "none.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "cannot be read" in done.stderr
+
+
+@pytest.fixture
+def search_with(fitted, tmp_path):
+    """The plan of a small search with the made-up table, of which some may be other."""
+
+    def planned(limits=("latency_ms<=1",), **changes):
+        found, *_ = fitted
+        table = Table(found.table.key | changes.get("key", {}), changes.get("classes", 10), found.table.blocks_ms)
+        path = tmp_path / "table.json"
+        path.write_text(to_text(predictor.Predictor(table, found.weights, found.error, found.macs_alone, found.about)))
+        settings = SMALL_SEARCH | changes.get("settings", {}) | {"latency": {"table": str(path)}}
+        return plan(parse(settings | {"search": {"constraints": limits, "lag": 1000, "sampler": "random"}}))
+
+    return planned
+
+
+def test_a_search_does_not_try_what_is_predicted_to_be_too_slow(search_with, fitted):
+    found, archs, _ = fitted
+    limit = float(np.median([found.predict(arch).ms for arch in archs]))
+    planned = search_with([f"latency_ms<={limit:.4f}"])
+    proposer = proposer_of(planned)
+    proposed = [proposer.ask().arch for _ in range(50)]
+    predictions = [planned.predictor.predict(arch) for arch in proposed]
+    assert max(prediction.low for prediction in predictions) <= limit
+    assert any(prediction.ms > limit for prediction in predictions)  # only who surely breaks it is left out
+    with pytest.raises(UserError, match=r"none of 2500 networks .* keeps latency_ms<=0.001 \(predicted\)"):
+        proposer_of(search_with(["latency_ms<=0.001"])).ask()
+
+
+REFUSED = {
+    "key": ({"key": {"threads": 4}}, "holds latencies with threads 4, here 1"),
+    "classes": ({"classes": 36}, "is for 36 classes, here 10"),
+    "blocks": ({"settings": {"space": {"name": "v1", "width": 0.25}}}, "of the blocks of space v1"),
+    "nothing to do": ({"limits": ["params<=1e6"]}, "is for a limit on latency"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_search_refuses_a_table_of_something_else(changes, message, search_with):
+    with pytest.raises(UserError, match=r"latency\.table: ") as raised:
+        search_with(**changes)
+    assert message in str(raised.value)
