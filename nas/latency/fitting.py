@@ -26,7 +26,7 @@ from nas.latency import checks, runtimes
 from nas.latency.blocks import Block, blocks_of
 from nas.latency.measure import _reference, measure
 from nas.latency.modes import key_of, resolve
-from nas.latency.predictor import Predictor, Table, fit
+from nas.latency.predictor import TRUSTED, Predictor, Table, fit
 from nas.latency.watch import CpuWatch, GpuWatch
 from nas.lease import NO_LEASE, Deferred, Lease
 from search_spaces import Arch, UserError, cost
@@ -156,14 +156,18 @@ def measure_table(
 
 
 def _trusted(latency: Latency) -> bool:
-    return latency.status in ("ok", "not_converged")
+    return latency.status in TRUSTED
 
 
 def _fit(asked: Asked, spec: LatencySpec, device: torch.device, kept: Kept, archs: Sequence[Arch]) -> Predictor:
     measured = [(arch, found) for arch in archs if (found := kept.networks[arch.id]).p50_ms and found.ratio]
     if not measured:
         raise UserError("networks: none could be measured, since others held the device all the time")
-    usual_ms = float(np.median([found.p50_ms / found.ratio for _, found in measured if found.p50_ms and found.ratio]))
+    references = {trusted: list[float]() for trusted in (True, False)}
+    for _, found in measured:
+        references[_trusted(found)].append(float(found.p50_ms or 0) / float(found.ratio or 1))
+    # What disturbs makes calls slower, so that of disturbed ones the fastest is nearest.
+    usual_ms = float(np.median(references[True])) if references[True] else min(references[False])
     times = [usual_ms * float(found.ratio or 0) for _, found in measured]
     table = Table(
         table_key(spec, device), asked.classes, {block: usual_ms * ms / own for block, ms, own in kept.blocks}

@@ -28,6 +28,7 @@ from search_spaces.space import SearchSpace
 
 SCHEMA = 1
 FEATURES = ("stem_and_head", "mbconv", "fused_mbconv", "separable", "blocks", "macs", "activations", "params")
+TRUSTED = ("ok", "not_converged")  # status of measurements that nothing disturbed
 SUMS = 4  # of the features, sums of the table by kind of block in ms
 PENALTIES = np.logspace(-4, 1, 11)  # of the ridge, for features with a mean of 1
 HUBER = 1.5  # standard deviations (by the median) beyond which a network counts less: its measurement may be wrong
@@ -134,6 +135,12 @@ class Predictor:
     error: Error
     macs_alone: Error
     about: Mapping[str, Any]
+
+    @property
+    def disturbed(self) -> int:
+        """How many of the networks that it was fitted on were measured while something disturbed. Where most were, all
+        predictions may be off by the same factor, of which ``error`` knows nothing."""
+        return sum(network["status"] not in TRUSTED for network in self.about["networks"])
 
     def predict(self, arch: Arch) -> Prediction:
         """Raises UserError where the network has blocks that a table cannot hold."""
