@@ -104,6 +104,11 @@ def _predictor(plan: Plan) -> Predictor:
         raise UserError(f"latency.table: {path} holds latencies with {different[0]}")
     if found.table.classes != plan.outline.classes:
         raise UserError(f"latency.table: {path} is for {found.table.classes} classes, here {plan.outline.classes}")
+    if 2 * found.disturbed > (networks := len(found.about["networks"])):
+        raise UserError(
+            f"latency.table: {path}: {found.disturbed} of the {networks} networks that it was fitted on were measured "
+            "while something disturbed; fit one on a quiet machine"
+        )
     if (known := found.table.share_of(plan.space)) < KNOWN:
         raise UserError(
             f"latency.table: {path} holds {known:.0%} of the blocks of space {plan.space.name} "

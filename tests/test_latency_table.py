@@ -239,6 +239,22 @@ def test_a_fit_that_is_interrupted_goes_on(command, tmp_path, monkeypatch):
     assert len(json.loads((tmp_path / "t.json").read_text())["networks"]) == 3
 
 
+def test_the_scale_is_that_of_measurements_that_nothing_disturbed(command, tmp_path, monkeypatch):
+    """Made-up networks of the reference's own latency, of which some are measured while all is five times slower."""
+    for statuses, usual_ms in (("ok", "flagged", "ok"), 2.0), (("flagged",) * 3, 10.0):
+        given = iter(statuses * 2)
+
+        def made_up_measure(model, resolution, spec, device, lease, given=given):
+            status = next(given)
+            return Latency({}, 2.0 if status == "ok" else 10.0, ratio=1.0, status=status)
+
+        monkeypatch.setattr(fitting, "measure", made_up_measure)
+        name = f"{usual_ms}.json"
+        text = command("--fit-table", name, "--space", "space.yaml", "--networks", "3")
+        assert predictor.load(tmp_path / name).about["reference_ms"] == usual_ms
+        assert ("a search does not take this table" in text) == (usual_ms == 10.0)
+
+
 def test_what_is_kept_survives_a_torn_line_twice(tmp_path):
     block = next(blocks_of(SPACE.sample(random.Random(0))))
     for count in range(3):
@@ -285,7 +301,8 @@ def search_with(fitted, tmp_path):
         found, *_ = fitted
         table = Table(found.table.key | changes.get("key", {}), changes.get("classes", 10), found.table.blocks_ms)
         path = tmp_path / "table.json"
-        path.write_text(to_text(predictor.Predictor(table, found.weights, found.error, found.macs_alone, found.about)))
+        about = {**found.about, "networks": [{"status": status} for status in changes.get("statuses", ["ok"])]}
+        path.write_text(to_text(predictor.Predictor(table, found.weights, found.error, found.macs_alone, about)))
         settings = SMALL_SEARCH | changes.get("settings", {}) | {"latency": {"table": str(path)}}
         return plan(parse(settings | {"search": {"constraints": limits, "lag": 1000, "sampler": "random"}}))
 
@@ -309,6 +326,10 @@ REFUSED = {
     "key": ({"key": {"threads": 4}}, "holds latencies with threads 4, here 1"),
     "classes": ({"classes": 36}, "is for 36 classes, here 10"),
     "blocks": ({"settings": {"space": {"name": "v1", "width": 0.25}}}, "of the blocks of space v1"),
+    "disturbed": (
+        {"statuses": ["ok", "flagged", "flagged"]},
+        "2 of the 3 networks that it was fitted on were measured",
+    ),
     "nothing to do": ({"limits": ["params<=1e6"]}, "is for a limit on latency"),
 }
 

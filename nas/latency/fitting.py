@@ -32,7 +32,7 @@ from nas.lease import NO_LEASE, Deferred, Lease
 from search_spaces import Arch, UserError, cost
 from search_spaces.build import build_model
 from search_spaces.space import SearchSpace
-from studies.ledger import Latency
+from studies.ledger import TRUSTED, Latency
 from studies.spec import LatencySpec
 
 TOGETHER = 32  # blocks that take turns: the weights of as many as a network has
@@ -156,14 +156,18 @@ def measure_table(
 
 
 def _trusted(latency: Latency) -> bool:
-    return latency.status in ("ok", "not_converged")
+    return latency.status in TRUSTED
 
 
 def _fit(asked: Asked, spec: LatencySpec, device: torch.device, kept: Kept, archs: Sequence[Arch]) -> Predictor:
     measured = [(arch, found) for arch in archs if (found := kept.networks[arch.id]).p50_ms and found.ratio]
     if not measured:
         raise UserError("networks: none could be measured, since others held the device all the time")
-    usual_ms = float(np.median([found.p50_ms / found.ratio for _, found in measured if found.p50_ms and found.ratio]))
+    references = {trusted: list[float]() for trusted in (True, False)}
+    for _, found in measured:
+        references[_trusted(found)].append(float(found.p50_ms or 0) / float(found.ratio or 1))
+    # What disturbs makes calls slower, so that of disturbed ones the fastest is nearest.
+    usual_ms = float(np.median(references[True])) if references[True] else min(references[False])
     times = [usual_ms * float(found.ratio or 0) for _, found in measured]
     table = Table(
         table_key(spec, device), asked.classes, {block: usual_ms * ms / own for block, ms, own in kept.blocks}

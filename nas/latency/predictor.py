@@ -25,6 +25,7 @@ from nas.latency.blocks import Block, blocks_of
 from search_spaces import Arch, UserError, cost
 from search_spaces.constraint import Constraint
 from search_spaces.space import SearchSpace
+from studies.ledger import TRUSTED
 
 SCHEMA = 1
 FEATURES = ("stem_and_head", "mbconv", "fused_mbconv", "separable", "blocks", "macs", "activations", "params")
@@ -134,6 +135,12 @@ class Predictor:
     error: Error
     macs_alone: Error
     about: Mapping[str, Any]
+
+    @property
+    def disturbed(self) -> int:
+        """How many of the networks that it was fitted on were measured while something disturbed. Where most were, all
+        predictions may be off by the same factor, of which ``error`` knows nothing."""
+        return sum(network["status"] not in TRUSTED for network in self.about["networks"])
 
     def predict(self, arch: Arch) -> Prediction:
         """Raises UserError where the network has blocks that a table cannot hold."""
