@@ -92,9 +92,9 @@ class LatencySpec:
     mode: Literal["eager", "compile", "cuda_graph", "onnxruntime"] | None = None
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     precision: Annotated[float, Gt(0), Lt(1)] = 0.03
-    max_s: Positive = 1.0
-    warmup_s: NotNegative = 0.25
-    block_ms: Positive = 10.0
+    max_s: Positive = 0.7
+    warmup_s: NotNegative = 0.15
+    block_ms: Positive = 5.0
     retries: Annotated[int, Ge(0), Le(10)] = 1
     energy_s: NotNegative = 0.0
 
