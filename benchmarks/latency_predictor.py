@@ -85,7 +85,10 @@ def try_space(name: str, args: argparse.Namespace, console: Console) -> Found:
         f"{own_ms.min():.1f} to {own_ms.max():.1f} ms; held out {known.sum()}; "
         f"{statuses.count('flagged')} of {len(statuses)} measurements flagged"
     )
-    return Found(*(values[known] for values in (*passes, predicted, by_macs)))
+    found = Found(*(values[known] for values in (*passes, predicted, by_macs)))
+    said = (f"{what} {error.median:.1%} (tau {error.tau:.3f})" for what, error in found.errors.items())
+    console.print(f"{space.name}: median errors: {', '.join(said)}")
+    return found
 
 
 def _pass(archs: Sequence[Arch], predictor: Predictor, statuses: list[str], lease: Lease) -> np.ndarray:
