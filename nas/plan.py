@@ -20,27 +20,27 @@ from studies.spec import ResourceSpec, Spec
 if TYPE_CHECKING:
     from nas.latency.predictor import Predictor
 
-KNOWN = 0.5  # of the blocks of a space's networks: the least that a table must hold
+KNOWN = 0.5  # of a space's networks: for so many at least a table must hold enough blocks
 TRIALS = 64  # where neither trials nor a budget are given
 
 
 @dataclass(frozen=True)
 class Plan:
-    """latency_key: of the latencies that are measured, but for what is each network's own; None: not known here, since
-    machines of a cluster may differ. predictor: of latencies, from ``latency.table``."""
+    """latency_key: of the latencies that are measured, but for what is each network's own, and for the device's name
+    where machines of a cluster may differ. predictor: of latencies, from ``latency.table``."""
 
     spec: Spec
     space: SearchSpace
     outline: data.Outline
     resources: Resources
-    latency_key: dict[str, Any] | None
+    latency_key: dict[str, Any]
     predictor: Predictor | None = None
 
     def differences(self, key: Mapping[str, Any]) -> list[str]:
         """Why a latency under ``key`` must not be compared with those of this plan, as far as that is known here:
         ``threads 4, here 1``."""
-        own = self.latency_key or {}
-        return [f"{name} {key.get(name)}, here {value}" for name, value in own.items() if key.get(name) != value]
+        own = self.latency_key.items()
+        return [f"{name} {key.get(name)}, here {value}" for name, value in own if key.get(name) != value]
 
     @property
     def resolution(self) -> int:
@@ -111,22 +111,26 @@ def _predictor(plan: Plan) -> Predictor:
         )
     if (known := found.table.share_of(plan.space)) < KNOWN:
         raise UserError(
-            f"latency.table: {path} holds {known:.0%} of the blocks of space {plan.space.name} "
-            f"(width {plan.space.width:g}, {plan.space.resolutions} px), at least {KNOWN:.0%} are needed"
+            f"latency.table: {path} holds the blocks of {known:.0%} of the networks of space {plan.space.name} "
+            f"(width {plan.space.width:g}, {plan.space.resolutions} px), of at least {KNOWN:.0%} is needed"
         )
     return found
 
 
-def _latency_key(spec: Spec, resources: Resources) -> dict[str, Any] | None:
+def _latency_key(spec: Spec, resources: Resources) -> dict[str, Any]:
     if spec.latency.device:
         from nas.latency.gateway import ready
 
         key = ready(spec.latency, spec.latency.device)
-    elif resources.address:
-        return None
-    else:
-        key = key_of(spec.latency, 0, environment.this_device(resources.gpus), "cuda" if resources.gpus else "cpu")
-    return {name: value for name, value in key.items() if name != "resolution"}
+        return _without(key, "resolution")
+    kind = "cuda" if resources.gpus else "cpu"
+    if resources.address:
+        return _without(key_of(spec.latency, 0, "", kind), "resolution", "device")
+    return _without(key_of(spec.latency, 0, environment.this_device(resources.gpus), kind), "resolution")
+
+
+def _without(key: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in key.items() if name not in names}
 
 
 def within(spec: ResourceSpec) -> ResourceSpec:

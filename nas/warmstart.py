@@ -25,6 +25,8 @@ def read(plan: Plan, run_dir: str | Path | None) -> list[TrialRecord]:
     nothing of use."""
     if run_dir is None:
         return []
+    if "catalogue" in (read_yaml(path) if (path := Path(run_dir) / runfolder.SPEC).is_file() else {}):
+        raise UserError(f"--warm-start: {run_dir} holds published networks, which were trained on other data")
     here = None if plan.resources.address else environment.this_device(plan.resources.gpus)
     finished = [r for r in ledger.read(run_dir) if r.outcome and plan.space.contains(r.arch)]
     records = [used for record in networks(finished) if (used := _translated(record, plan, here))]

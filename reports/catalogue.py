@@ -16,7 +16,7 @@ from search_spaces import constraint, cost
 from search_spaces.constraint import Constraint
 from search_spaces.published import Published
 from studies import pareto
-from studies.ledger import UNCHECKED, Latency, Outcome, TrialRecord
+from studies.ledger import Latency, Outcome, TrialRecord
 
 METRICS = ("latency_ms", "peak_memory_mb", "params", "macs", "activations", "top1", "resolution")
 MEASURED = ("latency_ms", "peak_memory_mb")  # of these; the others are known of every network, but top1 of most
@@ -51,7 +51,7 @@ class Entry:
     @property
     def left_out(self) -> bool:
         """Not to be measured: what is known of it without rules it out."""
-        return self.record.outcome is None and bool(self.broken or self._unpublished)
+        return not self.measured and bool(self.broken or self._unpublished)
 
     @property
     def fits(self) -> bool:
@@ -163,7 +163,7 @@ def interval(entry: Entry) -> str:
 
 def reasons(entry: Entry) -> list[str]:
     """Why its latency is marked; what the system does not let us check is no reason."""
-    return [text for text in entry.latency.reasons if not text.startswith(UNCHECKED)] if entry.latency else []
+    return list(entry.latency.failed) if entry.latency else []
 
 
 def by_latency(entries: Iterable[Entry]) -> list[Entry]:
@@ -204,7 +204,7 @@ def table(entries: Sequence[Entry], constraints: Sequence[Constraint]) -> Table:
 def left_out(entries: Iterable[Entry]) -> str:
     """The networks that were not to be measured, by name; empty where there are none."""
     names = [entry.network.name for entry in entries if entry.left_out]
-    return f"not measured, beyond a limit as published: {', '.join(names)}" if names else ""
+    return f"not measured, beyond a limit as published, or not published: {', '.join(names)}" if names else ""
 
 
 def _brief(entry: Entry, constraints: Sequence[Constraint]) -> str:

@@ -164,7 +164,7 @@ class _Watch(tune.Callback):
             self._link.call(recorder.finish, number, Outcome.from_dict(json.loads(result["outcome"])))
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._link.call(self._link.recorder.lost, trial.config["number"], _reason(trial))
+        trial.config["latency"] = self._link.call(self._link.recorder.lost, trial.config["number"], _reason(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         reason, times = _reason(trial), trial.run_metadata.num_failures

@@ -140,7 +140,7 @@ class Recorder:
 
     @property
     def unfinished(self) -> int:
-        """Trials that were started and have no outcome."""
+        """Trials that were proposed and have no outcome."""
         return len(self._again) + len(self._running) + self._paused
 
     @property
@@ -200,10 +200,12 @@ class Recorder:
             return False
         return True
 
-    def lost(self, number: int, reason: str) -> None:
-        """The trial is started again: a second ``started`` line makes readers forget what the first attempt said."""
+    def lost(self, number: int, reason: str) -> Latency | None:
+        """The trial is started again: a second ``started`` line makes readers forget what the first attempt said.
+        Returns what it, or another trial of the network, has measured."""
         self._on_event(WorkerLost(number, reason))
         self._start(self._running[number])
+        return self._latencies.get(self._running[number].arch.id)
 
     def finish(self, number: int, outcome: Outcome) -> None:
         known = self._known.pop(number, None)

@@ -61,9 +61,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _latency(measured: Sequence[Latency]) -> Latency | None:
     """The means of the medians, spreads and ratios, of those measurements that are ``ok`` if any is, else of those with
-    a value; of more than one without interval and percentiles, which are one measurement's."""
-    with_value = [latency for latency in measured if latency.p50_ms is not None]
-    trusted = [latency for latency in with_value if latency.status == "ok"] or with_value or list(measured[:1])
+    a value; of more than one without interval and percentiles, which are one measurement's. One that several trials
+    share counts once."""
+    different = [latency for place, latency in enumerate(measured) if latency not in measured[:place]]
+    with_value = [latency for latency in different if latency.p50_ms is not None]
+    trusted = [latency for latency in with_value if latency.status == "ok"] or with_value or different[:1]
     if len(trusted) < 2:
         return trusted[0] if trusted else None
     means: dict[str, Any] = {name: _mean([getattr(latency, name) for latency in trusted]) for name in LATENCY_MEANS}

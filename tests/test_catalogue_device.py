@@ -107,7 +107,7 @@ def test_what_is_known_beforehand_leaves_networks_out():
     assert [entry.status for entry in found[1:3]] == ["not measured yet"] * 2
     assert found[0].status == "not measured: breaks top1>=62 by 3.2%"
     assert "no top1 is published" in found[3].status
-    assert catalogue.left_out(found).endswith("beyond a limit as published: tiny, secret, large, huge")
+    assert catalogue.left_out(found).endswith("or not published: tiny, secret, large, huge")
     assert not any(entry.left_out for entry in entries("latency_ms<=0.1", outcomes={})[0])
 
 

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -207,6 +208,7 @@ def test_merged_outcomes_are_the_means_of_those_that_are_ok():
     assert mean.latency.p50_ms == 11.0
     assert math.isclose(mean.latency.iqr_ms, 1.1)
     assert (mean.latency.min_ms, mean.latency.n) == (9.0, 100)
+    assert merged([one, replace(one, top1=70.0)]).latency == one.latency  # one measurement that both trials share
     flagged = merged([one, Outcome("ok", latency=latency(99.0, "flagged"))])
     assert flagged.latency.p50_ms == 10.0  # a flagged measurement counts only where there is no other
     deferred = Outcome("ok", latency=Latency({}, None, status="deferred"))

@@ -16,7 +16,7 @@ from made_up import evaluate as evaluate_quickly
 
 from search_spaces import UserError
 from studies.engine import Resources, run
-from studies.ledger import Outcome, read
+from studies.ledger import Latency, Outcome, read
 from studies.recorder import EpochEnded, Finished, Paused, WorkerLost
 
 TWO = Resources(cpus_per_trial=1, gpus_per_trial=0, cpus=2, gpus=0)
@@ -43,6 +43,15 @@ def die(arch, seed, payload, session):
         os.kill(os.getpid(), signal.SIGKILL)
     session.epoch({"epoch": 2, "top1": 2.0})
     return score(arch)
+
+
+def die_once_measured(arch, seed, payload, session):
+    """What the second attempt knows of the first."""
+    if session.latency:
+        return replace(score(arch), latency=session.latency, environment={"again": True})
+    session.measured(replace(score(arch), latency=Latency({"device": "made up"}, 2.0, 0.1, 1.9, 64)))
+    time.sleep(0.2)  # for the report to leave
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def save(arch, seed, payload, session):
@@ -111,6 +120,13 @@ def test_a_trial_whose_worker_dies_is_run_again_but_not_for_ever(ray_session, tm
     assert records[3].outcome.error == f"worker lost 2 times; last: {reason}"
     assert sorted((e.number, e.reason) for e in shown if isinstance(e, WorkerLost)) == [(1, reason), (3, reason)]
     assert [[epoch["epoch"] for epoch in record.epochs] for record in records[1:4]] == [[1, 2], [1, 2], [1]]
+
+
+def test_a_trial_that_is_run_again_does_not_measure_again(ray_session, tmp_path):
+    with recording(tmp_path, 1) as recorder:
+        run(recorder, die_once_measured, None, TWO)
+    outcome = read(tmp_path)[0].outcome
+    assert (outcome.environment, outcome.latency_ms) == ({"again": True}, 2.0)
 
 
 def test_a_worker_that_ray_kills_for_memory_is_one_that_died():

@@ -24,9 +24,10 @@ import torch
 from nas import environment
 from nas.latency import checks, runtimes
 from nas.latency.blocks import Block, blocks_of
-from nas.latency.measure import key_here, measure, reference_of
+from nas.latency.measure import call_of, key_here, measure, reference_of
 from nas.latency.modes import resolve
 from nas.latency.predictor import Predictor, Table, fit
+from nas.latency.trial import doubt
 from nas.latency.watch import CpuWatch, GpuWatch
 from nas.lease import NO_LEASE, Deferred, Lease
 from search_spaces import Arch, UserError, cost
@@ -38,7 +39,7 @@ from studies.spec import LatencySpec
 TOGETHER = 32  # blocks that take turns: the weights of as many as a network has
 ROUNDS, MOST_ROUNDS = 40, 80  # of a call each; with more than ROUNDS only to replace disturbed ones
 ROUNDS_S = 20.0  # when they end anyway
-WARM_UP = 3
+WARM_UP, ATTEMPTS = 3, 3
 MOST_BLOCKS = 2000
 DRAWN = 2000  # networks whose blocks are looked at
 
@@ -150,7 +151,8 @@ def measure_table(
         for number, arch in enumerate(todo):
             show("flagged networks again" if again else "networks", number, len(todo))
             model = build_model(arch, asked.classes)
-            kept.add_network(arch, measure(model, arch.resolution, spec, device, lease))
+            found = measure(model, arch.resolution, spec, device, lease)
+            kept.add_network(arch, min(kept.networks[arch.id], found, key=doubt) if again else found)
         show("flagged networks again" if again else "networks", len(todo), len(todo))
     return _fit(asked, spec, device, kept, archs)
 
@@ -196,30 +198,34 @@ def table_key(spec: LatencySpec, device: torch.device) -> dict[str, Any]:
 def _blocks(
     blocks: Sequence[Block], asked: Asked, spec: LatencySpec, device: torch.device, lease: Lease
 ) -> list[tuple[Block, float, float]]:
-    """Each with its median ms, and the reference's."""
+    """Each with its median ms, and the reference's; made again where something disturbed most of it."""
     mode, dtype = resolve(spec, device.type)
     watch = GpuWatch(device, launches=mode != "cuda_graph") if device.type == "cuda" else CpuWatch(spec.threads)
-    timer, reference = runtimes.timer(device, mode), reference_of(mode, dtype, spec.threads, device).call
+    times: np.ndarray | None = None
     with runtimes.settings(spec.threads):
         with lease.sharing():
-            calls = [_prepare(block, asked.classes, spec, device) for block in blocks]
-        calls.append(reference)
-        for attempt in range(3):
+            calls = [_call(block, asked.classes, spec, device) for block in blocks]
+            calls.append(reference_of(mode, dtype, spec.threads, device).call)
+        for _ in range(ATTEMPTS):
             try:
                 with lease.measuring():
-                    times = _in_turn(calls, timer, watch.read)
-                break
+                    times, undisturbed = _in_turn(calls, runtimes.timer(device, mode), watch.read)
             except Deferred as error:
-                if attempt == 2:
-                    raise UserError(f"the device could not be had: {error}") from None
+                reason = str(error)
+            else:
+                if undisturbed:
+                    break
+    if times is None:
+        raise UserError(f"the device could not be had: {reason}")
     medians = np.median(times, axis=0)
     return [(block, float(ms), float(medians[-1])) for block, ms in zip(blocks, medians[:-1], strict=True)]
 
 
 def _in_turn(
     calls: Sequence[runtimes.Call], timer: runtimes.Timer, counters: Callable[[], checks.Counters]
-) -> np.ndarray:
-    """Times in ms of shape (rounds, calls), without rounds that something disturbed unless it disturbs most of them."""
+) -> tuple[np.ndarray, bool]:
+    """Times in ms of shape (rounds, calls), and whether they leave out rounds that something disturbed; not so where
+    most are disturbed."""
     rng = random.Random(0)
     order, start = list(range(len(calls))), time.monotonic()
     clean, everything = list[list[float]](), list[list[float]]()
@@ -231,16 +237,12 @@ def _in_turn(
         everything.append(times)
         if not checks.of_round(before, counters()):
             clean.append(times)
-    used = clean if len(clean) > len(everything) / 2 else everything
-    return np.array(used[WARM_UP:] or used)
+    undisturbed = len(clean) > max(WARM_UP, len(everything) / 2)
+    used = clean if undisturbed else everything
+    return np.array(used[WARM_UP:] or used), undisturbed
 
 
-def _prepare(block: Block, classes: int, spec: LatencySpec, device: torch.device) -> runtimes.Call:
-    mode, dtype = resolve(spec, device.type)
-    shape = spec.batch_size, block.cin, block.side, block.side
+def _call(block: Block, classes: int, spec: LatencySpec, device: torch.device) -> runtimes.Call:
     with torch.inference_mode(False):
         model = block.build(classes)
-    x = torch.randn(
-        *shape, device=device, dtype=getattr(torch, dtype), generator=torch.Generator(device).manual_seed(0)
-    )
-    return runtimes.prepare(model, x, mode, spec.threads)
+    return call_of(model, block.side, spec, device, block.cin)

@@ -10,6 +10,7 @@ machine that trains connects itself, and measurements queue on the device.
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from search_spaces import Arch, UserError
 from studies.ledger import Latency
 from studies.spec import LatencySpec
 
+POLL_S = 2.0  # between two looks whether the gateway is still there
 T = TypeVar("T")
 
 
@@ -31,6 +33,8 @@ def resource_of(address: str) -> str:
 
 def measure_remote(network: nn.Module | Arch, resolution: int, spec: LatencySpec, address: str) -> Latency:
     """``nas.latency.remote.measure_remote``, on the gateway where there is one."""
+    if isinstance(network, nn.Module):  # the gateway may have no GPU to unpickle it on
+        network = copy.deepcopy(network).to("cpu")
     return _on_gateway(address, remote.measure_remote, network, resolution, spec, address)
 
 
@@ -44,9 +48,13 @@ def _on_gateway(address: str, function: Callable[..., T], *arguments: Any) -> T:
     resource = resource_of(address)
     if not (ray and ray.is_initialized() and resource in ray.cluster_resources()):
         return function(*arguments)
-    task = ray.remote(num_cpus=0, resources={resource: 1}, max_retries=0)(function)
+    task = ray.remote(num_cpus=0, resources={resource: 1}, max_retries=0)(function).remote(*arguments)
+    while not ray.wait([task], timeout=POLL_S)[0]:
+        if resource not in ray.cluster_resources():  # Ray would wait for another one for ever
+            ray.cancel(task, force=True)
+            raise UserError(f"device: {address}: its gateway has left the cluster")
     try:
-        found: T = ray.get(task.remote(*arguments))
+        found: T = ray.get(task)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, UserError):
             raise error.cause from None

@@ -51,12 +51,12 @@ def measure(
     exclusive = partial(lease.measuring, hold_s=HOLD_S + 2 * spec.max_s)
     with runtimes.settings(spec.threads):
         with lease.sharing():
-            calls: dict[Network, runtimes.Call] = {"candidate": _prepare(model, resolution, spec, device)}
+            calls: dict[Network, runtimes.Call] = {"candidate": call_of(model, resolution, spec, device)}
             fixed = reference_of(*resolve(spec, device.type), spec.threads, device)
-            calls["reference"] = _prepare(*against, spec, device) if against else fixed.call
+            calls["reference"] = call_of(*against, spec, device) if against else fixed.call
         local = Local(calls, device, mode, spec.threads, lease.unchecked)
         latency, attempt = protocol.measure(local, spec, key, exclusive, None if against else fixed.baseline_ms)
-        if attempt and spec.energy_s:
+        if attempt and spec.energy_s and local.counts_energy:
             latency = replace(latency, energy_mj=_energy_mj(local, spec.energy_s, exclusive))
     if attempt and not against:
         fixed.seen.append(float(np.median(attempt.reference)))
@@ -110,6 +110,10 @@ class Local:
     def counters(self) -> Counters:
         return self._watch.read()
 
+    @property
+    def counts_energy(self) -> bool:
+        return self._watch.energy_mj() is not None
+
     def energy_mj(self, seconds: float) -> float | None:
         """Of one call of the candidate, on average over so many seconds; None where nothing counts it."""
         before, calls, end = self._watch.energy_mj(), 0, self.now() + seconds
@@ -139,18 +143,12 @@ def reference_of(mode: str, dtype: str, threads: int, device: torch.device) -> _
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
         model = build_model(load(REFERENCE))
     spec = LatencySpec(mode=mode, dtype=dtype, threads=threads)  # type: ignore[arg-type]
-    return _Reference(_prepare(model, REFERENCE_PX, spec, device))
+    return _Reference(call_of(model, REFERENCE_PX, spec, device))
 
 
-def _prepare(model: nn.Module, resolution: int, spec: LatencySpec, device: torch.device) -> runtimes.Call:
+def call_of(model: nn.Module, side: int, spec: LatencySpec, device: torch.device, channels: int = 3) -> runtimes.Call:
+    """A copy of ``model`` on a random input of shape (batch, channels, side, side); within ``runtimes.settings``."""
     mode, dtype = resolve(spec, device.type)
-    x = torch.randn(
-        spec.batch_size,
-        3,
-        resolution,
-        resolution,
-        device=device,
-        dtype=getattr(torch, dtype),
-        generator=torch.Generator(device).manual_seed(0),
-    )
+    shape, generator = (spec.batch_size, channels, side, side), torch.Generator(device).manual_seed(0)
+    x = torch.randn(*shape, device=device, dtype=getattr(torch, dtype), generator=generator)
     return runtimes.prepare(model, x, mode, spec.threads)

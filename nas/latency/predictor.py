@@ -38,7 +38,7 @@ FIT = "fit one with: python -m nas.latency --fit-table"
 
 
 class Prediction(NamedTuple):
-    """ms is between low and high for 95% of networks. interpolated: how many of the blocks were not measured."""
+    """ms is between low and high for 95% of networks of which no block is interpolated: was not measured."""
 
     ms: float
     low: float
@@ -91,10 +91,13 @@ class Table:
         return np.array([*sums.values(), count, macs * 1e-9, activations * 1e-6, params * 1e-6]), interpolated
 
     def share_of(self, space: SearchSpace) -> float:
-        """How many of the blocks of some of the space's networks were measured."""
+        """Of some of the space's networks, those of which next to all blocks were measured."""
         rng = random.Random(0)
-        blocks = [block for _ in range(100) for block in blocks_of(space.sample(rng))]
-        return sum(block in self.blocks_ms for block in blocks) / len(blocks)
+        networks = [list(blocks_of(space.sample(rng))) for _ in range(100)]
+        return sum(self._interpolated(blocks) <= MOST_INTERPOLATED * len(blocks) for blocks in networks) / 100
+
+    def _interpolated(self, blocks: Sequence[Block]) -> int:
+        return sum(block not in self.blocks_ms for block in blocks)
 
     def _guess(self, block: Block) -> float:
         fitted = self._fits.get(_kind(block), self._fits[""])

@@ -4,6 +4,8 @@ training; and once more after it where the first is in doubt, since what disturb
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,14 +26,15 @@ class Meter:
     lease: Lease
 
     def measure(self, model: nn.Module, resolution: int, known: Latency | None = None) -> Latency:
-        """One attempt, where ``known`` is of another key or there is none."""
-        if known and known.status in TRUSTED and known.key == self._key(resolution):
+        """One attempt, where ``known`` is of another key or there is none. A device that is away now keeps what it has
+        measured."""
+        if known and known.status in TRUSTED and self._key(resolution) in (None, known.key):
             return known
         return self._measure(model, resolution, retries=0)
 
     def again(self, model: nn.Module, resolution: int, first: Latency) -> Latency:
         """The better of ``first`` and what is measured now, by the checks that they passed, never by their times."""
-        return min(first, self._measure(model, resolution, max(0, self.spec.retries - 1)), key=_doubt)
+        return min(first, self._measure(model, resolution, max(0, self.spec.retries - 1)), key=doubt)
 
     def _measure(self, model: nn.Module, resolution: int, retries: int) -> Latency:
         """A device that cannot be reached ends no search: the latency is ``deferred``."""
@@ -45,17 +48,25 @@ class Meter:
         except UserError as error:
             return Latency({"device": spec.device}, None, status="deferred", reasons=(str(error),))
 
-    def _key(self, resolution: int) -> dict[str, object] | None:
+    def _key(self, resolution: int) -> dict[str, Any] | None:
         """None: it cannot be had now."""
         if not self.spec.device:
             return key_here(self.spec, resolution, self.device)
-        from nas.latency.gateway import ready
-
         try:
-            return ready(self.spec, self.spec.device) | {"resolution": resolution}
+            return _remote_key(self.spec) | {"resolution": resolution}
         except UserError:
             return None
 
 
-def _doubt(latency: Latency) -> tuple[bool, bool, int]:
+@cache
+def _remote_key(spec: LatencySpec) -> dict[str, Any]:
+    """Asked for once in a process, since asking starts an agent on a device that may be measuring."""
+    from nas.latency.gateway import ready
+
+    assert spec.device
+    return ready(spec, spec.device)
+
+
+def doubt(latency: Latency) -> tuple[bool, bool, int]:
+    """Less is better."""
     return latency.p50_ms is None, latency.status not in TRUSTED, len(latency.failed)

@@ -6,9 +6,11 @@ import sys
 import time
 
 import pytest
+from devices import SMALL
 
 from nas.latency import gateway
 from search_spaces import UserError
+from search_spaces.build import build_model
 
 pytest.importorskip("ray")
 ADDRESS = "local:"
@@ -57,9 +59,32 @@ def test_measurements_queue_at_the_gateway(cluster):
     assert all(earlier[3] <= later[2] for earlier, later in itertools.pairwise(found))
 
 
+def weights_of(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_a_network_travels_there(cluster):
+    model = build_model(SMALL, 10)
+    assert gateway._on_gateway(ADDRESS, weights_of, model) == weights_of(model)
+
+
 def test_its_mistakes_are_the_caller_s(cluster):
     with pytest.raises(UserError, match="it has no onnxruntime"):
         gateway._on_gateway(ADDRESS, refuse)
+
+
+def test_a_gateway_that_goes_ends_nothing(cluster, monkeypatch):
+    """Its measurements wait for another one; here the cluster forgets that it has one while the device is busy."""
+    monkeypatch.setattr(gateway, "POLL_S", 0.1)
+    present, calls = cluster.cluster_resources(), []
+
+    def resources():
+        calls.append(0)
+        return present if len(calls) < 3 else {}
+
+    monkeypatch.setattr(cluster, "cluster_resources", resources)
+    with pytest.raises(UserError, match="device: local:: its gateway has left the cluster"):
+        gateway._on_gateway(ADDRESS, time.sleep, 30)
 
 
 def test_without_a_gateway_it_runs_here(cluster):
