@@ -23,7 +23,7 @@ from nas.train import Diverged, train
 from search_spaces import Arch, constraint, cost
 from search_spaces.build import build_model
 from studies.engine import Session
-from studies.ledger import Outcome
+from studies.ledger import TRUSTED, Outcome
 from studies.spec import Spec
 
 
@@ -92,7 +92,7 @@ def _build_and_train(
     found = {name: history[-1][name] for name in ("top1", "val_loss")}
     found["step_time_s"] = statistics.median(metrics["step_time_s"] for metrics in history)
     found["peak_memory_mb"] = peak.mb
-    if latency.p50_ms is None or (latency.status == "flagged" and (broken or spec.latency.retries)):
+    if latency.status not in TRUSTED and (broken or meter.is_worth_another(latency)):
         with _timed(timings, "latency_again_s"):
             known["latency"] = meter.again(model, arch.resolution, latency)
     latency = known["latency"]

@@ -250,3 +250,19 @@ def test_a_flagged_latency_rejects_by_what_is_sure(space, digits, monkeypatch, f
     assert evaluate(space.base, 0, digits, heard, spec=spec).status == status
     assert bool(heard.epochs) == (fastest_ms < 8)
     assert len(answers) == (fastest_ms > 8)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "measurements"),
+    [
+        (("reference took 8.2 ms, 5.5 in earlier measurements",), 1),
+        (("not checked here: steal", "reference took 8.2 ms, 5.5 in earlier measurements"), 1),
+        (("reference took 8.2 ms, 5.5 in earlier measurements", "IQR is 20% of the median"), 2),
+    ],
+)
+def test_a_machine_of_another_speed_is_not_measured_again(space, digits, monkeypatch, reasons, measurements):
+    found = []
+    flagged = Latency({}, 9.1, 1.0, 9.0, 64, "flagged", reasons)
+    monkeypatch.setattr("nas.latency.trial.measure", lambda *_: found.append(0) or flagged)
+    assert evaluate(space.base, 0, digits, NoRun(), spec=parse({"train": QUICK})).latency == flagged
+    assert len(found) == measurements

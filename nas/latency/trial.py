@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nas.latency.checks import ANOTHER_SPEED
 from nas.latency.measure import key_here, measure
 from nas.lease import Lease
 from search_spaces import UserError
@@ -31,6 +32,13 @@ class Meter:
         if known and known.status in TRUSTED and self._key(resolution) in (None, known.key):
             return known
         return self._measure(model, resolution, retries=0)
+
+    def is_worth_another(self, latency: Latency) -> bool:
+        """Whether measuring again may help: not where all that is wrong is that the machine has another speed than in
+        earlier measurements, which may last; the ratio to the reference holds all the same."""
+        if latency.p50_ms is None:
+            return True
+        return self.spec.retries > 0 and not all(reason.startswith(ANOTHER_SPEED) for reason in latency.failed)
 
     def again(self, model: nn.Module, resolution: int, first: Latency) -> Latency:
         """The better of ``first`` and what is measured now, by the checks that they passed, never by their times."""
