@@ -325,7 +325,10 @@ def test_a_search_does_not_try_what_is_predicted_to_be_too_slow(search_with, fit
 REFUSED = {
     "key": ({"key": {"threads": 4}}, "holds latencies with threads 4, here 1"),
     "classes": ({"classes": 36}, "is for 36 classes, here 10"),
-    "blocks": ({"settings": {"space": {"name": "v1", "width": 0.25}}}, "of the blocks of space v1"),
+    "blocks": (
+        {"settings": {"space": {"name": "v1", "width": 0.25}}},
+        "holds the blocks of 0% of the networks of space",
+    ),
     "disturbed": (
         {"statuses": ["ok", "flagged", "flagged"]},
         "2 of the 3 networks that it was fitted on were measured",

@@ -42,6 +42,10 @@ def where(begun):
     return ray.get_runtime_context().get_node_id(), os.getpid(), start, time.time()
 
 
+def is_busy(seconds):
+    time.sleep(seconds)
+
+
 def refuse():
     raise UserError("device: it has no onnxruntime")
 
@@ -84,7 +88,7 @@ def test_a_gateway_that_goes_ends_nothing(cluster, monkeypatch):
 
     monkeypatch.setattr(cluster, "cluster_resources", resources)
     with pytest.raises(UserError, match="device: local:: its gateway has left the cluster"):
-        gateway._on_gateway(ADDRESS, time.sleep, 30)
+        gateway._on_gateway(ADDRESS, is_busy, 30)
 
 
 def test_without_a_gateway_it_runs_here(cluster):
