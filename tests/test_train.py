@@ -11,6 +11,8 @@ from nas import data
 from nas.checkpoint import Checkpoint
 from nas.data import ImageSet
 from nas.evaluate import count_fvcore, evaluate
+from nas.latency.trial import Meter
+from nas.lease import NO_LEASE
 from nas.train import Diverged, train
 from search_spaces import Arch, Stage, cost
 from search_spaces.build import build_model
@@ -20,7 +22,7 @@ from studies.engine import NoRun, run_inline
 from studies.ledger import Latency, Ledger, read
 from studies.proposer import Proposer
 from studies.recorder import Limits, Recorder
-from studies.spec import TrainSpec, parse
+from studies.spec import LatencySpec, TrainSpec, parse
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
@@ -252,17 +254,13 @@ def test_a_flagged_latency_rejects_by_what_is_sure(space, digits, monkeypatch, f
     assert len(answers) == (fastest_ms > 8)
 
 
+SPEED, NOISE = "reference took 8.2 ms, 5.5 in earlier measurements", "IQR is 20% of the median"
+
+
 @pytest.mark.parametrize(
-    ("reasons", "measurements"),
-    [
-        (("reference took 8.2 ms, 5.5 in earlier measurements",), 1),
-        (("not checked here: steal", "reference took 8.2 ms, 5.5 in earlier measurements"), 1),
-        (("reference took 8.2 ms, 5.5 in earlier measurements", "IQR is 20% of the median"), 2),
-    ],
+    ("reasons", "worth"), [((SPEED,), False), (("not checked here: steal", SPEED), False), ((SPEED, NOISE), True)]
 )
-def test_a_machine_of_another_speed_is_not_measured_again(space, digits, monkeypatch, reasons, measurements):
-    found = []
+def test_a_machine_of_another_speed_is_not_measured_again(reasons, worth):
     flagged = Latency({}, 9.1, 1.0, 9.0, 64, "flagged", reasons)
-    monkeypatch.setattr("nas.latency.trial.measure", lambda *_: found.append(0) or flagged)
-    assert evaluate(space.base, 0, digits, NoRun(), spec=parse({"train": QUICK})).latency == flagged
-    assert len(found) == measurements
+    assert Meter(LatencySpec(), CPU, NO_LEASE).is_worth_another(flagged) == worth
+    assert not Meter(LatencySpec(retries=0), CPU, NO_LEASE).is_worth_another(flagged)
