@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nas import data, environment
-from nas.latency.modes import key_of, resolve
+from nas.latency.modes import key_of, resolve, without
 from nas.lease import Lease
 from search_spaces import UserError
 from search_spaces.feasible import check_feasible
@@ -121,16 +121,11 @@ def _latency_key(spec: Spec, resources: Resources) -> dict[str, Any]:
     if spec.latency.device:
         from nas.latency.gateway import ready
 
-        key = ready(spec.latency, spec.latency.device)
-        return _without(key, "resolution")
+        return ready(spec.latency, spec.latency.device)
     kind = "cuda" if resources.gpus else "cpu"
     if resources.address:
-        return _without(key_of(spec.latency, 0, "", kind), "resolution", "device")
-    return _without(key_of(spec.latency, 0, environment.this_device(resources.gpus), kind), "resolution")
-
-
-def _without(key: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in key.items() if name not in names}
+        return without(key_of(spec.latency, 0, "", kind), "resolution", "device")
+    return without(key_of(spec.latency, 0, environment.this_device(resources.gpus), kind), "resolution")
 
 
 def within(spec: ResourceSpec) -> ResourceSpec:

@@ -16,8 +16,8 @@ from typing import Any
 
 from rich.console import Console
 
-from nas.environment import describe, device_name
-from nas.latency.modes import here, key_of
+from nas.environment import describe
+from nas.latency.modes import here, without
 from nas.lease import Lease
 from nas.progress import log, log_to
 from reports import catalogue as report
@@ -133,12 +133,12 @@ def _key(job: Job) -> dict[str, Any]:
     if job.remote:
         from nas.latency.remote import ready
 
-        key = ready(job.spec, job.device)
-    else:
-        import torch
+        return ready(job.spec, job.device)
+    import torch
 
-        key = key_of(job.spec, 0, device_name(torch.device(job.device)), job.device)
-    return {name: value for name, value in key.items() if name != "resolution"}
+    from nas.latency.measure import key_here
+
+    return without(key_here(job.spec, 0, torch.device(job.device)), "resolution")
 
 
 def _go(job: Job, writer: ledger.Ledger, about: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from nas import environment
 from nas.latency import checks, runtimes
 from nas.latency.blocks import Block, blocks_of
 from nas.latency.measure import call_of, key_here, measure, reference_of
-from nas.latency.modes import resolve
+from nas.latency.modes import resolve, without
 from nas.latency.predictor import Predictor, Table, fit
 from nas.latency.trial import doubt
 from nas.latency.watch import CpuWatch, GpuWatch
@@ -191,8 +191,7 @@ def _fit(asked: Asked, spec: LatencySpec, device: torch.device, kept: Kept, arch
 
 def table_key(spec: LatencySpec, device: torch.device) -> dict[str, Any]:
     """A measurement's, without the resolution."""
-    key = key_here(spec, 0, device)
-    return {name: value for name, value in key.items() if name != "resolution"}
+    return without(key_here(spec, 0, device), "resolution")
 
 
 def _blocks(

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from nas.latency import runtimes
-from nas.latency.modes import resolve
+from nas.latency.measure import call_of
 from nas.memory import PeakMemory
 from search_spaces import Arch
 from search_spaces.build import build_model
@@ -72,9 +72,10 @@ def _on_cpu(arch: Arch, spec: LatencySpec) -> float | None:
     cpu = torch.device("cpu")
     with runtimes.settings(spec.threads):
         _run(*_first(spec), cpu)
-        model, x = build_model(arch), _input(arch, spec, cpu)
-        own_bytes = sum(tensor.nbytes for tensor in (x, *model.parameters(), *model.buffers()))
-        call = runtimes.prepare(model, x, resolve(spec, "cpu")[0], spec.threads)
+        model = build_model(arch)
+        own_bytes = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+        own_bytes += 4 * spec.batch_size * 3 * arch.resolution**2  # the input
+        call = call_of(model, arch.resolution, spec, cpu)
         del model
         with PeakMemory(cpu) as peak:
             for _ in range(CALLS):
@@ -88,12 +89,6 @@ def _first(spec: LatencySpec) -> tuple[Arch, LatencySpec]:
 
 def _run(arch: Arch, spec: LatencySpec, device: torch.device) -> None:
     with runtimes.settings(spec.threads):
-        mode, _ = resolve(spec, device.type)
-        call = runtimes.prepare(build_model(arch), _input(arch, spec, device), mode, spec.threads)
+        call = call_of(build_model(arch), arch.resolution, spec, device)
         for _ in range(CALLS):
             call()
-
-
-def _input(arch: Arch, spec: LatencySpec, device: torch.device) -> torch.Tensor:
-    dtype = getattr(torch, resolve(spec, device.type)[1])
-    return torch.zeros(spec.batch_size, 3, arch.resolution, arch.resolution, device=device, dtype=dtype)

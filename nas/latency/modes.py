@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -45,6 +46,11 @@ def here(device: str | None, spec: LatencySpec) -> str:
         raise UserError("--device: 'cuda' asked for, but torch sees no GPU here; allowed is cpu")
     resolve(spec, kind)
     return kind
+
+
+def without(key: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """What is left of a key when ``names`` may differ, as the resolution of a run's networks does."""
+    return {name: value for name, value in key.items() if name not in names}
 
 
 def key_of(spec: LatencySpec, resolution: int, device: str, kind: str) -> dict[str, Any]:
