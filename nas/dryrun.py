@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.confirm import epochs_of
-from nas.data.pool import memory_bytes
+from nas.environment import memory_bytes
 from nas.memory import training_mb
 from nas.plan import Plan
 from nas.timing import PATIENCE_S, RAY_START_S, Workload, step_time_s
@@ -193,12 +193,15 @@ def _totals(plan: Plan, trial_s: float, step_s: float) -> list[tuple[str, str]]:
 
 
 def _workload(plan: Plan) -> Workload:
-    images, share = _images(plan), plan.spec.data.val_fraction
+    settings = plan.spec.data
+    images, share = _images(plan), settings.val_fraction
+    if not plan.outline.own_test:
+        images = round(images * (1 - settings.test_fraction))
     return Workload(round(images * (1 - share)), round(images * share), plan.spec.train, plan.spec.latency)
 
 
 def _images(plan: Plan) -> int:
-    """In training and validation together."""
+    """In training and validation together, and in the test where its images are taken out of these."""
     outline, most = plan.outline, plan.spec.data.max_per_class
     return min(outline.images, outline.classes * (most or outline.images))
 

@@ -105,14 +105,17 @@ def load_images(plan: Plan) -> data.ImageSet:
     settings = plan.spec.data
     with Progress(console=console, transient=True, disable=not console.is_terminal) as live:
         task = live.add_task(f"reading {settings.source}", total=None)
-        return data.load(
+        images = data.load(
             settings.source,
             plan.resolution,
             plan.spec.seed,
             settings.val_fraction,
             settings.max_per_class,
             on_progress=lambda done, total: live.update(task, completed=done, total=total),
+            test_fraction=settings.test_fraction,
+            cache_gb=settings.cache_gb,
         )
+    return images.portable() if plan.spec.resources.address else images
 
 
 def proposer_of(plan: Plan, foreign: Sequence[TrialRecord] = ()) -> Proposer:
@@ -166,7 +169,7 @@ def _describe(images: data.ImageSet) -> None:
         console.print(f"warning: {line}", markup=False, soft_wrap=True)
     if (more := len(images.warnings) - SHOWN_WARNINGS) > 0:
         console.print(f"warning: and {more} more files, see {runfolder.LOG}")
-    counts = f"{len(images.train_labels)} training and {len(images.val_labels)} validation images"
+    counts = f"{len(images.train)} training and {len(images.val)} validation images"
     shape = f"{images.num_classes} classes, {images.resolution} px"
     console.print(f"{images.name}: {counts}, {shape}", markup=False, soft_wrap=True)
 

@@ -17,7 +17,7 @@ from search_spaces import UserError, command
 if TYPE_CHECKING:
     from studies.spec import Spec
 
-FOLDERS = "imagefolder:DIR, cifar10:DIR, cifar100:DIR"
+FOLDERS = "imagefolder:DIR, torchvision:NAME:DIR, cifar10:DIR, cifar100:DIR, huggingface:DIR"
 METRICS = "top1, val_loss, latency_ms, macs, params, activations, step_time_s, peak_memory_mb"
 EXAMPLES = """examples:
   python -m nas.search --space v2 --width 0.25 --trials 16
@@ -58,7 +58,7 @@ FIELDS: tuple[tuple[str, str, type, str, str], ...] = (
 )
 LISTS = ("search.objectives", "search.constraints")
 # What may be another when a run is resumed: how much, and on what. All else decides what the figures mean.
-RESUMABLE = ("search.trials", "search.budget", "confirm.", "resources.")
+RESUMABLE = ("search.trials", "search.budget", "confirm.", "resources.", "data.cache_gb")
 
 
 def parser() -> command.Parser:

@@ -76,4 +76,4 @@ def _noise(count: int, resolution: int, num_classes: int) -> ImageSet:
     pixels = rng.integers(0, 256, (count + 2, 3, resolution, resolution), dtype=np.uint8)
     labels = rng.integers(0, num_classes, count + 2)
     classes = tuple(map(str, range(num_classes)))
-    return ImageSet("noise", classes, pixels[2:], labels[2:], pixels[:2], labels[:2], flip=True)
+    return ImageSet.of_arrays("noise", classes, (pixels[2:], labels[2:]), (pixels[:2], labels[:2]))

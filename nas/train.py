@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
 from nas.checkpoint import NOWHERE, Checkpoint, Stateful
-from nas.data import ImageSet
+from nas.data import ImageSet, Split
 from nas.lease import NO_LEASE, Lease, Share
 from studies.spec import TrainSpec
 
@@ -49,8 +49,8 @@ def train(
     side = resolution or images.resolution
     settle = partial(torch.cuda.synchronize, device) if device.type == "cuda" else lambda: None
     with lease.sharing(settle) as share:
-        train_x, train_y = _on_device(images.train_images, images.train_labels, side, device, share)
-        val_x, val_y = _on_device(images.val_images, images.val_labels, side, device, share)
+        train_x, train_y = _on_device(images.train, side, device, share)
+        val_x, val_y = _on_device(images.val, side, device, share)
     draw = torch.Generator(device).manual_seed(seed)
     torch.manual_seed(seed)  # dropout and drop path
     normalise = _normaliser(images, device)
@@ -124,11 +124,9 @@ def validate(
     return loss / len(y), 100.0 * correct / len(y)
 
 
-def _on_device(images: Any, labels: Any, side: int, device: torch.device, share: Share) -> tuple[Tensor, Tensor]:
-    """On CPU the images are those that all trials share, which nothing here writes to."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        x, y = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
+def _on_device(split: Split, side: int, device: torch.device, share: Share) -> tuple[Tensor, Tensor]:
+    images, labels = split.batch(np.arange(len(split))), np.array(split.labels)  # labels may lie in shared memory
+    x, y = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
     if x.shape[-1] == side:
         return x, y
     resized = x.new_empty(*x.shape[:2], side, side)

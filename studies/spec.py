@@ -37,13 +37,18 @@ class SpaceSpec:
 class DataSpec:
     """source: NAME or NAME:ARGUMENT (nas.data). resolution: image side in pixels; None: the source's own default.
 
-    max_per_class keeps so many images of each class, drawn with the run's seed.
+    test_fraction: of the images that nothing looks at before the end, where the source has none of its own;
+    val_fraction: of the others. max_per_class keeps so many images of each class, drawn with the run's seed.
+    cache_gb: most that decoded images take on a host's disk, of this and of other runs (nas/data/cache.py); images that
+    would take more are decoded again in every epoch.
     """
 
     source: str = "glyphs"
     resolution: Annotated[int, Ge(8)] | None = None
     val_fraction: Annotated[float, Gt(0), Lt(1)] = 0.25
+    test_fraction: Share = 0.1
     max_per_class: Annotated[int, Ge(2)] | None = None
+    cache_gb: NotNegative = 50.0
 
 
 @dataclass(frozen=True)
@@ -272,7 +277,9 @@ def read_setting(text: str) -> tuple[str, Any]:
 
 def _of_run(data: dict[str, Any]) -> dict[str, Any]:
     """A run's spec.yaml, maybe of an earlier version, which had other fields and measured in one way only."""
-    latency = data.get("latency")
+    images, latency = data.get("data"), data.get("latency")
+    if isinstance(images, Mapping) and "test_fraction" not in images:  # no test images were taken out of the others
+        data = data | {"data": {**images, "test_fraction": 0.0}}
     if not isinstance(latency, Mapping) or not RETIRED & latency.keys():
         return data
     kept = {name: value for name, value in latency.items() if name not in RETIRED}

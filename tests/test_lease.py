@@ -198,7 +198,7 @@ def noise(count):
     images = torch.randint(0, 256, (count, 3, 16, 16), generator=draw, dtype=torch.uint8).numpy()
     labels = (torch.arange(count) % 2).numpy()
     half = count // 2
-    return ImageSet("noise", ("a", "b"), images[:half], labels[:half], images[half:], labels[half:], flip=True)
+    return ImageSet.of_arrays("noise", ("a", "b"), (images[:half], labels[:half]), (images[half:], labels[half:]))
 
 
 def test_training_with_pauses_ends_as_without_and_counts_them_apart(lease, path):
@@ -245,5 +245,6 @@ def test_images_resized_in_parts_are_those_resized_at_once(lease):
 
     images = noise(2 * RESIZED + 6)
     with lease.sharing() as share:
-        x, _ = _on_device(images.train_images, images.train_labels, 11, CPU, share)
-    assert torch.equal(x, resize(torch.from_numpy(images.train_images), [11, 11], antialias=True))
+        x, _ = _on_device(images.train, 11, CPU, share)
+    whole = images.train.batch(images.train.index)
+    assert torch.equal(x, resize(torch.from_numpy(whole), [11, 11], antialias=True))

@@ -62,7 +62,7 @@ def stripes(n=256, side=16):
     clean = np.stack([wave if label else wave.T for label in labels])[:, None]
     images = (clean + rng.normal(128, 20, (n, 3, side, side))).clip(0, 255).astype(np.uint8)
     half = n // 2
-    return ImageSet("stripes", ("h", "v"), images[:half], labels[:half], images[half:], labels[half:], flip=True)
+    return ImageSet.of_arrays("stripes", ("h", "v"), (images[:half], labels[:half]), (images[half:], labels[half:]))
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
@@ -81,11 +81,11 @@ def test_every_optimizer_learns(optimizer):
 
 def test_shared_read_only_arrays_are_left_as_they_are(space):
     images = stripes(64)
-    for array in (images.train_images, images.train_labels, images.val_images, images.val_labels):
+    for array in (images.train.labels, images.val.labels):
         array.flags.writeable = False
-    before = images.train_images.copy()
+    before = images.train.batch(images.train.index)
     train(build_model(space.base, 2), images, TrainSpec(epochs=1), 0, CPU, lambda metrics: None)
-    assert (images.train_images == before).all()
+    assert (images.train.batch(images.train.index) == before).all()
 
 
 def test_loss_that_is_not_finite_names_the_step(space, digits):
