@@ -182,7 +182,7 @@ def test_a_class_with_one_image_may_train_where_others_validate(tmp_path):
     assert got.val.labels.tolist() == [0, 1, 2]
 
 
-def test_a_test_folder_of_its_own(tmp_path):
+def test_a_test_folder_of_its_own(tmp_path, caplog):
     """May lack classes, may not have others; it is read when it is asked for."""
     photos(tmp_path / "train")
     photo(tmp_path / "test/owl/1.png", COLORS["owl"])
@@ -191,6 +191,7 @@ def test_a_test_folder_of_its_own(tmp_path):
     assert len(got.train) + len(got.val) == 28
     assert got.warnings == ()
     assert got.test.labels.tolist() == [2]
+    assert f"test images: {tmp_path}/test/owl/2.png: skipped, not a JPEG" in caplog.text
     assert pixels(got.test).mean(axis=(2, 3)).argmax() == 2
     photo(tmp_path / "test/eel/1.png", (1, 2, 3))
     with pytest.raises(UserError, match=f"{tmp_path}/test/eel: this class is in test but not in train"):

@@ -7,6 +7,7 @@ downloaded. What a search looks at, it fits; therefore test images are kept apar
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -154,7 +155,9 @@ def _own_test(
 ) -> Split:
     """The test images that come with a source, read now."""
     cache, _ = Cache.of_host(cache_gb * 1e9)
-    images, _ = store.read(partial(_open, source, seed, test_fraction), "test", Request(resolution), cache)
+    images, notes = store.read(partial(_open, source, seed, test_fraction), "test", Request(resolution), cache)
+    for line in (*notes, *images.problems):
+        logging.getLogger("nas").warning("test images: %s", line)
     if images.classes != classes:
         raise UserError(f"data '{source}': the classes of its test images are not those of its training images")
     usable = np.flatnonzero(images.usable)
