@@ -7,8 +7,8 @@ first image and its end; after that another process loads the set, whose pixels 
 and the cache must hold one entry and nothing of the dead. Then two builders at once, once left alone and once with the
 first killed; then files that change, come and go. Exit code 1 where a pixel differs or something is left.
 
-Found (2 cores, others at work): of 20 killed within 5.0 s, 14 left half an entry and 6 a whole one; 20 of 20 loads exact;
-the second of two builders reads no image, or all 600 where the first is killed; a file changed, added, removed: noticed.
+Found (2 cores, others at work): of 20 killed within 5.0 s, 14 left half an entry and 6 a whole one; 20 of 20 loads were
+exact; the second of two builders reads no image, or all 600 where the first is killed; each change is noticed.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Exit code 1 where a trial's start takes 0.3 s or more, or the four hold more tha
 
 Found (AMD EPYC, 2 cores that others kept busy, 3,068 photographs, 128 px, Python 3.11): first start of a driver 12.5 s,
 later ones 0.27 s (of 5, at most 0.63 s); start of a trial 0.034 s (of 4 at once, at most 0.049 s); 0.997 copies of
-151 MB (what nobody reads, the test images, is not all in memory).
+151 MB.
 """
 
 from __future__ import annotations
