@@ -19,7 +19,9 @@ from nas.environment import device_name
 from nas.latency.trial import Meter
 from nas.lease import Lease
 from nas.memory import PeakMemory
-from nas.train import Diverged, train
+from nas.training import Diverged, train
+from nas.training.feed import ON_CARD
+from nas.training.weights import prepare
 from search_spaces import Arch, constraint, cost
 from search_spaces.build import build_model
 from studies.engine import Session
@@ -67,6 +69,8 @@ def _build_and_train(
     torch.manual_seed(seed)
     with lease.sharing():  # building and counting would disturb a measurement, as training would
         model = build_model(arch, images.num_classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)
+        if (taken := prepare(model, knobs)) is not None:
+            known["environment"]["weights_taken"] = round(taken, 3)
         model = model.to(device).to(memory_format=torch.channels_last)
         with _timed(timings, "fvcore_s"):
             known["macs_fvcore"] = count_fvcore(model, arch.resolution)
@@ -88,7 +92,8 @@ def _build_and_train(
     session.measured(Outcome("stopped", **known))
     with _timed(timings, "train_s"), PeakMemory(device, model) as peak:
         saved = Checkpoint(session.checkpoint)
-        history = train(model, images, knobs, seed, device, session.epoch, arch.resolution, saved, lease)
+        room = ON_CARD * min(1.0, spec.resources.gpus_per_trial)
+        history = train(model, images, knobs, seed, device, session.epoch, arch.resolution, saved, lease, room)
     found = {name: history[-1][name] for name in ("top1", "val_loss")}
     found["step_time_s"] = statistics.median(metrics["step_time_s"] for metrics in history)
     found["peak_memory_mb"] = peak.mb
