@@ -111,6 +111,7 @@ class SearchSpec:
     early_stop: ``asha`` stops the worse networks at epochs grace_epochs, grace_epochs * reduction, ...; of those that
     reach one of these, one in ``reduction`` goes on.
     warm_start: run folder whose trials the sampler learns from before its first proposal.
+    baselines: published networks (search_spaces.published) that are trained and measured beside the candidates.
     population: of nsga2 and evolution; lag: see ``studies.proposer.Proposer``. None: derived from trials and from the
     trials at a time, and recorded, since they decide what is proposed.
     """
@@ -125,6 +126,7 @@ class SearchSpec:
     grace_epochs: Count = 1
     reduction: Annotated[int, Ge(2)] = 3
     warm_start: str | None = None
+    baselines: tuple[str, ...] = ()
     population: Annotated[int, Ge(2)] | None = None
     lag: Annotated[int, Ge(0)] | None = None
 
@@ -135,7 +137,8 @@ class SearchSpec:
 
 @dataclass(frozen=True)
 class ConfirmSpec:
-    """After the search, ``networks`` of its best are trained again, each with ``seeds`` seeds, for ``epochs`` epochs.
+    """After the search, ``networks`` of its best and the baselines are trained again, each with ``seeds`` seeds, for
+    ``epochs`` epochs.
 
     networks: 0: none. epochs: None: four times those of the search.
     """
