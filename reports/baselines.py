@@ -111,7 +111,7 @@ def verdict(record: TrialRecord, best: Sequence[TrialRecord], objectives: Sequen
         rival = max(rivals, key=lambda trial: trial.metric("top1") or 0.0)
         return f"beaten by {rival.arch.id}: {difference(rival, record, objectives)}"
     beaten = sum(beats(record, trial, objectives) for trial in best)
-    return f"not beaten; beats {beaten} of {len(best)} on the front" if best else "no front to compare with"
+    return f"not beaten; beats {beaten or 'none'} of {len(best)} on the front" if best else "no front to compare with"
 
 
 def beats(one: TrialRecord, other: TrialRecord, objectives: Sequence[str]) -> bool:

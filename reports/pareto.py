@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FRONT, OTHER, LIMIT, PUBLISHED = "#0072B2", "#999999", "#D55E00", "#009E73"
 _AXIS = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
 HEIGHT = 400  # pixels
+Box = tuple[float, float, float, float]  # left, low, right, high
+# A name's letter, its line, and half a mark, as shares of what the points of a panel span, in three columns.
+LETTER, LINE, MARK = 0.025, 0.05, 0.02
 LOG_FROM = 5  # a cost that spans more than this factor gets a logarithmic axis
 
 
@@ -201,16 +204,41 @@ def _draw_beside(drawing: go.Figure, data: Panel) -> None:
 
 
 def name_sides(data: Panel) -> list[str]:
-    """Where the name of each of ``beside`` stands: towards the middle of the panel, and in turns above and below in the
-    order of their costs, so that neighbours do not overlap."""
-    place = math.log if data.log_x else float
-    xs = [place(point.x) for point in (*data.points, *data.beside)]
-    middle = (min(xs, default=0.0) + max(xs, default=0.0)) / 2
-    order = sorted(data.beside, key=lambda point: point.x)
-    return [
-        f"{'bottom' if order.index(point) % 2 else 'top'} {'left' if place(point.x) > middle else 'right'}"
-        for point in data.beside
-    ]
+    """Where the name of each of ``beside`` stands: one after another, on the side of its point where least of it is
+    beyond the panel or over other points and names."""
+    everything = [*data.beside, *data.points]
+    xs = _unit([math.log(point.x) if data.log_x else point.x for point in everything])
+    ys = _unit([point.y for point in everything])
+    marks = list(zip(xs, ys, strict=True))
+    taken: list[Box] = [(x - MARK, y - MARK, x + MARK, y + MARK) for x, y in marks]
+    sides = []
+    for point, (x, y) in zip(data.beside, marks, strict=False):
+        width = LETTER * len(point.label)
+        boxes = {
+            f"{rise} {side}": (x - width * (side == "left"), low, x + width * (side == "right"), low + LINE)
+            for rise, low in (("top", y + MARK), ("bottom", y - MARK - LINE))
+            for side in ("left", "right")
+        }
+        best = min(boxes, key=lambda side: _hidden(boxes[side], taken))
+        taken.append(boxes[best])
+        sides.append(best)
+    return sides
+
+
+def _unit(values: Sequence[float]) -> list[float]:
+    """From 0 for the least to 1 for the most."""
+    low, span = min(values, default=0.0), max(values, default=0.0) - min(values, default=0.0)
+    return [(value - low) / (span or 1.0) for value in values]
+
+
+def _hidden(box: Box, taken: Sequence[Box]) -> float:
+    """How much of it would be beyond the panel's sides, or over ``taken``."""
+    left, low, right, high = box
+    beyond = (max(0.0, -left) + max(0.0, right - 1)) * (high - low)
+    return beyond + sum(
+        max(0.0, min(right, other[2]) - max(left, other[0])) * max(0.0, min(high, other[3]) - max(low, other[1]))
+        for other in taken
+    )
 
 
 def _across(axis: str, value: float) -> dict[str, object]:

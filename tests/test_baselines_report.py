@@ -45,8 +45,8 @@ def test_the_most_accurate_that_is_nowhere_worse_beats(trials):
 
 def test_one_that_nothing_beats_says_how_many_it_beats(trials):
     assert compared(trials, ok(95.0, 3.0, 10)).verdict == "not beaten; beats 2 of 3 on the front"
-    assert compared(trials, ok(99.0, 99.0, 10)).verdict == "not beaten; beats 0 of 3 on the front"
-    assert compared(trials, ok(90.0, 4.0, 10)).verdict == "not beaten; beats 0 of 3 on the front"  # equal in all
+    assert compared(trials, ok(99.0, 99.0, 10)).verdict == "not beaten; beats none of 3 on the front"
+    assert compared(trials, ok(90.0, 4.0, 10)).verdict == "not beaten; beats none of 3 on the front"  # equal in all
     assert compared([], ok(90.0, 4.0, 10)).verdict == "no front to compare with"
 
 
@@ -102,7 +102,7 @@ def test_panel_has_them_apart_from_the_candidates(trials):
         ("mobilenet_v2", 0.5, 70.0, False, True, False),
     ]
     assert data.stairs == (*alone.stairs, (9.0, 93.1))  # the front's, as far as the dearest of all
-    assert pareto.name_sides(data) == ["bottom left", "top right"]
+    assert pareto.name_sides(data) == ["top left", "top right"]
     lines = data.beside[0].hover.split("<br>")
     assert lines[0] == f"<b>resnet18</b> {load('resnet18').at(32).id}"
     assert lines[2].startswith("breaks latency_ms&lt;=8 (9.000 ms); beaten by")
@@ -115,6 +115,17 @@ def test_panel_has_them_apart_from_the_candidates(trials):
         "published network, latency flagged": ("diamond-open", ("mobilenet_v2",), (1.0,)),
     }
     assert len(pareto.draw(alone).data) == len(drawing.data) - 2
+
+
+def test_names_stay_apart_and_inside_the_panel():
+    def point(x, y, label):
+        return pareto.Point(0, x, y, False, False, "", label)
+
+    near = (point(9.0, 99.0, "resnet18"), point(10.0, 99.5, "densenet121"), point(1.0, 50.0, "mobilenet_v2"))
+    data = pareto.Panel("macs", (point(5.0, 70.0, ""),), (), (), 0, near)
+    assert pareto.name_sides(data) == ["top left", "bottom left", "top right"]
+    assert pareto.name_sides(pareto.Panel("macs", (), (), (), 0, near[:1])) == ["top right"]
+    assert pareto.name_sides(pareto.Panel("macs", (), (), (), 0)) == []
 
 
 def folder(tmp_path, outcomes):
