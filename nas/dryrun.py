@@ -194,7 +194,8 @@ def _totals(plan: Plan, trial_s: float, step_s: float) -> list[tuple[str, str]]:
 
 def _workload(plan: Plan) -> Workload:
     images, share = _images(plan), plan.spec.data.val_fraction
-    return Workload(round(images * (1 - share)), round(images * share), plan.spec.train, plan.spec.latency)
+    trained = images * (1 - share) * plan.spec.data.share
+    return Workload(round(trained), round(images * share), plan.spec.train, plan.spec.latency)
 
 
 def _images(plan: Plan) -> int:

@@ -27,8 +27,9 @@ from studies.ledger import TRUSTED, Outcome
 from studies.spec import Spec
 
 
-def evaluate(arch: Arch, seed: int, images: ImageSet, session: Session, *, spec: Spec) -> Outcome:
+def evaluate(arch: Arch, seed: int, images: ImageSet, session: Session, *, spec: Spec, measure: bool = True) -> Outcome:
     """Costs, measures and trains ``arch`` on the device that the scheduler gave; ``session`` hears how it goes.
+    measure: latency too, or no limit on it is looked at.
 
     A network that breaks a constraint comes back ``rejected`` before anything dearer is done to it; one whose loss is
     no longer finite or that does not fit in memory, ``failed`` with what is known (it is not tried again at the same
@@ -39,8 +40,9 @@ def evaluate(arch: Arch, seed: int, images: ImageSet, session: Session, *, spec:
         return Outcome("rejected", **figures, violations=broken)
     device = _device(spec)
     known: dict[str, Any] = {**figures, "timings": {}, "environment": _environment(device)}
+    work = _measure_and_train if measure else _only_train
     try:
-        return _build_and_train(arch, seed, images, session, spec, device, known)
+        return work(arch, seed, images, session, spec, device, known)
     except (Diverged, torch.OutOfMemoryError) as error:
         return Outcome("failed", **known, error=_reason(error))
     except Exception:
@@ -52,7 +54,7 @@ def evaluate(arch: Arch, seed: int, images: ImageSet, session: Session, *, spec:
             torch.cuda.empty_cache()  # trials may share the GPU
 
 
-def _build_and_train(
+def _measure_and_train(
     arch: Arch,
     seed: int,
     images: ImageSet,
@@ -62,19 +64,10 @@ def _build_and_train(
     known: dict[str, Any],
 ) -> Outcome:
     """Fills ``known`` as it goes, so that a failure keeps what was found before it."""
-    knobs, timings, lease = spec.train, known["timings"], Lease.of_host()
-    torch.set_num_threads(spec.resources.cpus_per_trial)
-    torch.manual_seed(seed)
-    with lease.sharing():  # building and counting would disturb a measurement, as training would
-        model = build_model(arch, images.num_classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)
-        model = model.to(device).to(memory_format=torch.channels_last)
-        with _timed(timings, "fvcore_s"):
-            known["macs_fvcore"] = count_fvcore(model, arch.resolution)
-    params = sum(parameter.numel() for parameter in model.parameters())
-    for name, closed, built in (("MACs", known["macs"], known["macs_fvcore"]), ("parameters", known["params"], params)):
-        if closed != built:
-            return Outcome("failed", **known, error=f"{name} differ: closed form {closed}, built network {built}")
-
+    timings, lease = known["timings"], Lease.of_host()
+    model = _build(arch, seed, images, spec, device, known)
+    if isinstance(model, Outcome):
+        return model
     meter = Meter(spec.latency, device, lease)
     with _timed(timings, "latency_s"):
         known["latency"] = meter.measure(model, arch.resolution, session.latency)
@@ -86,12 +79,7 @@ def _build_and_train(
         return Outcome("rejected", **known, violations=broken)
 
     session.measured(Outcome("stopped", **known))
-    with _timed(timings, "train_s"), PeakMemory(device, model) as peak:
-        saved = Checkpoint(session.checkpoint)
-        history = train(model, images, knobs, seed, device, session.epoch, arch.resolution, saved, lease)
-    found = {name: history[-1][name] for name in ("top1", "val_loss")}
-    found["step_time_s"] = statistics.median(metrics["step_time_s"] for metrics in history)
-    found["peak_memory_mb"] = peak.mb
+    found = _train(model, arch, seed, images, session, spec, device, timings)
     if latency.status not in TRUSTED and (broken or meter.is_worth_another(latency)):
         with _timed(timings, "latency_again_s"):
             known["latency"] = meter.again(model, arch.resolution, latency)
@@ -101,6 +89,64 @@ def _build_and_train(
     if unknown := [str(limit) for limit in spec.constraints if limit.metric == "latency_ms" and latency.p50_ms is None]:
         return Outcome("failed", **known, **found, error=f"{unknown[0]} not checked: {latency.reasons[0]}")
     return Outcome("ok", **known, **found)
+
+
+def _only_train(
+    arch: Arch,
+    seed: int,
+    images: ImageSet,
+    session: Session,
+    spec: Spec,
+    device: torch.device,
+    known: dict[str, Any],
+) -> Outcome:
+    """``_measure_and_train`` without latency, for trainings that are compared among themselves."""
+    model = _build(arch, seed, images, spec, device, known)
+    if isinstance(model, Outcome):
+        return model
+    session.measured(Outcome("stopped", **known))
+    found = _train(model, arch, seed, images, session, spec, device, known["timings"])
+    broken = constraint.violations(spec.constraints, found)
+    return Outcome("rejected" if broken else "ok", **known, **found, violations=broken)
+
+
+def _build(
+    arch: Arch, seed: int, images: ImageSet, spec: Spec, device: torch.device, known: dict[str, Any]
+) -> nn.Module | Outcome:
+    """The network on the device; an Outcome where its counts differ from the closed form."""
+    knobs = spec.train
+    torch.set_num_threads(spec.resources.cpus_per_trial)
+    torch.manual_seed(seed)
+    with Lease.of_host().sharing():  # building and counting would disturb a measurement, as training would
+        model = build_model(arch, images.num_classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)
+        model = model.to(device).to(memory_format=torch.channels_last)
+        with _timed(known["timings"], "fvcore_s"):
+            known["macs_fvcore"] = count_fvcore(model, arch.resolution)
+    params = sum(parameter.numel() for parameter in model.parameters())
+    for name, closed, built in (("MACs", known["macs"], known["macs_fvcore"]), ("parameters", known["params"], params)):
+        if closed != built:
+            return Outcome("failed", **known, error=f"{name} differ: closed form {closed}, built network {built}")
+    return model
+
+
+def _train(
+    model: nn.Module,
+    arch: Arch,
+    seed: int,
+    images: ImageSet,
+    session: Session,
+    spec: Spec,
+    device: torch.device,
+    timings: dict[str, float],
+) -> dict[str, Any]:
+    """The figures of an Outcome that training gives."""
+    with _timed(timings, "train_s"), PeakMemory(device, model) as peak:
+        saved, lease = Checkpoint(session.checkpoint), Lease.of_host()
+        history = train(model, images, spec.train, seed, device, session.epoch, arch.resolution, saved, lease)
+    found = {name: history[-1][name] for name in ("top1", "val_loss")}
+    found["step_time_s"] = statistics.median(metrics["step_time_s"] for metrics in history)
+    found["peak_memory_mb"] = peak.mb
+    return found
 
 
 def _device(spec: Spec) -> torch.device:

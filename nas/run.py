@@ -16,12 +16,13 @@ from rich.progress import Progress
 
 from nas import data, environment, warmstart
 from nas.confirm import check_epochs, confirm
+from nas.data.part import part_of
 from nas.plan import Plan, plan, within
 from nas.progress import SearchProgress, log, log_to
 from search_spaces import Arch, UserError, constraint, cost, feasible
 from search_spaces.published import read_yaml
 from search_spaces.space_file import load_space
-from studies import ledger, runfolder, samplers
+from studies import fidelity_record, ledger, runfolder, samplers
 from studies.asha import Asha
 from studies.ledger import TrialRecord
 from studies.proposer import Proposer
@@ -105,7 +106,7 @@ def load_images(plan: Plan) -> data.ImageSet:
     settings = plan.spec.data
     with Progress(console=console, transient=True, disable=not console.is_terminal) as live:
         task = live.add_task(f"reading {settings.source}", total=None)
-        return data.load(
+        images = data.load(
             settings.source,
             plan.resolution,
             plan.spec.seed,
@@ -113,6 +114,7 @@ def load_images(plan: Plan) -> data.ImageSet:
             settings.max_per_class,
             on_progress=lambda done, total: live.update(task, completed=done, total=total),
         )
+    return images if settings.share == 1 else part_of(images, settings.share, plan.spec.seed)
 
 
 def proposer_of(plan: Plan, foreign: Sequence[TrialRecord] = ()) -> Proposer:
@@ -258,12 +260,13 @@ def _run_trials(
 
 def finish(run_dir: Path, spec: Spec) -> None:
     """Writes the front's networks and the page, and prints the front with where everything lies."""
-    from reports import confirmed, page, terminal
+    from reports import confirmed, fidelity, page, terminal
     from studies.pareto import front
 
     trials = ledger.read(run_dir)
     found = networks(trials) if spec.search.repeats > 1 else trials
     runfolder.write_archs(run_dir, front(found, spec.search.objectives))
+    fidelity_record.carry(run_dir, load_space(str(run_dir / runfolder.SPACE)), spec)
     report = page.write(run_dir)
     console.print(terminal.front_table(found, spec.search.objectives, spec.constraints))
     console.print(terminal.summary_line(trials))
@@ -271,5 +274,6 @@ def finish(run_dir: Path, spec: Spec) -> None:
     if again:
         console.print(confirmed.table(again, epochs))
         console.print(confirmed.agreement(again))
+    console.print(fidelity.of_search(run_dir, spec.to_dict()), soft_wrap=True, markup=False)
     console.print(f"run folder: {run_dir}", soft_wrap=True, markup=False)
     console.print(f"report: {report}", soft_wrap=True, markup=False)

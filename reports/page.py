@@ -13,7 +13,7 @@ import yaml
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
-from reports import confirmed, markup, pareto, summary
+from reports import confirmed, fidelity, markup, pareto, summary
 from reports.template import PAGE, STYLE
 from reports.units import UNITS, columns, costs, figure, unit
 from search_spaces import UserError
@@ -43,7 +43,7 @@ def write(run_dir: str | Path) -> Path:
     """
     run_dir = Path(run_dir)
     spec, trials = read_spec(run_dir), ledger.read(run_dir)
-    confirmation = confirmed.section(*confirmed.of_run(run_dir, trials))
+    confirmation = confirmed.section(*confirmed.of_run(run_dir, trials)) + fidelity.section(run_dir, spec)
     write_text(run_dir / REPORT, render(trials, spec, run_dir.resolve().name, confirmation))
     return run_dir / REPORT
 

@@ -37,13 +37,15 @@ class SpaceSpec:
 class DataSpec:
     """source: NAME or NAME:ARGUMENT (nas.data). resolution: image side in pixels; None: the source's own default.
 
-    max_per_class keeps so many images of each class, drawn with the run's seed.
+    max_per_class keeps so many images of each class, drawn with the run's seed. share: of each class's training images
+    that are trained on; validation stays as it is.
     """
 
     source: str = "glyphs"
     resolution: Annotated[int, Ge(8)] | None = None
     val_fraction: Annotated[float, Gt(0), Lt(1)] = 0.25
     max_per_class: Annotated[int, Ge(2)] | None = None
+    share: Annotated[float, Gt(0), Le(1)] = 1.0
 
 
 @dataclass(frozen=True)
