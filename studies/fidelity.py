@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 DRAWS = 2000  # of the bootstrap
+PAIRS = 1_000_000  # of networks that are compared at a time
 FEWEST = 3  # networks of which a rank correlation says anything
 Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(x, y) of shape (..., networks) -> (...): how alike they rank, NaN where one of them ranks nothing."""
@@ -92,7 +93,7 @@ def agreement(short: np.ndarray, long: np.ndarray, k: int, seed: int = 0) -> Agr
     def estimate(statistic: Statistic) -> Estimate | None:
         seeds = [(column, np.isfinite(column)) for column in short.T]
         values = [statistic(column[known], target[known]) for column, known in seeds if known.sum() >= FEWEST]
-        return _estimate(float(np.mean(values)) if values else np.nan, statistic(*drawn))
+        return _estimate(float(np.mean(values)) if values else np.nan, _each(statistic, *drawn))
 
     return Agreement(count, *map(estimate, _statistics(k, count)))
 
@@ -110,7 +111,7 @@ def ceiling(long: np.ndarray, k: int, seed: int = 0) -> Agreement:
 
     def estimate(statistic: Statistic) -> Estimate | None:
         value = np.mean([statistic(long[:, s], means[s]) for s in range(seeds)])
-        drawn = np.mean([statistic(long[rows, s], means[s][rows]) for s in range(seeds)], axis=0)
+        drawn = np.mean([_each(statistic, long[rows, s], means[s][rows]) for s in range(seeds)], axis=0)
         return _estimate(float(value), drawn)
 
     return Agreement(count, *map(estimate, _statistics(k, count)))
@@ -145,6 +146,14 @@ def _statistics(k: int, count: int) -> tuple[Statistic, Statistic, Statistic]:
 
 def _nothing(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.full(x.shape[:-1], np.nan)
+
+
+def _each(statistic: Statistic, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Of each row, some rows at a time: tau holds all pairs of networks in memory."""
+    parts = max(1, x.size * x.shape[-1] // PAIRS)
+    return np.concatenate(
+        [statistic(a, b) for a, b in zip(np.array_split(x, parts), np.array_split(y, parts), strict=True)]
+    )
 
 
 def _estimate(value: float, draws: np.ndarray) -> Estimate | None:

@@ -53,15 +53,15 @@ def test_a_perfect_proxy_and_a_perfect_long_training():
 
 def test_noise_agrees_with_nothing_and_has_no_ceiling():
     rng = np.random.default_rng(1)
-    long = rng.normal(size=(400, 3))
-    found, best = agreement(rng.normal(size=(400, 1)), long, 100), ceiling(long, 100)
+    long = rng.normal(size=(80, 3))
+    found, best = agreement(rng.normal(size=(80, 1)), long, 20), ceiling(long, 20)
     for one in (found, best):
-        assert one.tau.value == pytest.approx(0, abs=0.08)
+        assert one.tau.value == pytest.approx(0, abs=0.15)
         assert one.tau.low < 0 < one.tau.high
-        assert one.recall.value == pytest.approx(0.25, abs=0.08)
+        assert one.recall.value == pytest.approx(0.25, abs=0.15)
     noise = spread(long)
-    assert noise.seeds == pytest.approx(1, abs=0.05)
-    assert noise.networks < 0.3
+    assert noise.seeds == pytest.approx(1, abs=0.15)
+    assert noise.networks < 0.4
 
 
 def test_each_seed_of_a_proxy_ranks_alone():
