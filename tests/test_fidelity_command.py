@@ -26,7 +26,9 @@ def test_dry_run_prints_the_work_and_writes_nothing(tmp_path, monkeypatch, capsy
     command.main([*STUDY, "--dry-run"])
     printed = capsys.readouterr().out
     assert "30 trainings" in printed
-    assert "epochs=1,share=0.5" in printed
+    assert "epochs=1,share=0.5,width=0.5" in printed
+    long = next(line.split() for line in printed.splitlines() if line.strip().startswith("long"))
+    assert long == ["long", "16", "8", "2", "12", "1.000", "12.0"]
     assert os.listdir(tmp_path) == []
 
 
@@ -83,7 +85,7 @@ def test_a_real_study_survives_a_kill(tmp_path, monkeypatch):
     flags = ["--space", "v2", "--width", "0.25", "--data", "glyphs:classes=8", "--resolution", "16", "--epochs", "1"]
     flags += ["--set", "data.max_per_class=24", "--long-epochs", "2", "--networks", "4", "--seeds", "2", "--cpus", "2"]
     flags += ["--gpus", "0", "--proxy", "epochs=1,resolution=8,share=0.5", "--proxy", "epochs=1,width=0.5"]
-    first, deadline = start(*flags, "--out", out), time.monotonic() + 240
+    first, deadline = start(*flags, "--out", out), time.monotonic() + 400
     while first.poll() is None and trained(out) < 5 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert first.poll() is None, first.communicate()
@@ -93,7 +95,7 @@ def test_a_real_study_survives_a_kill(tmp_path, monkeypatch):
     assert 5 <= done < 20
 
     second = start("--resume", out)
-    printed, errors = second.communicate(timeout=300)
+    printed, errors = second.communicate(timeout=600)
     assert second.returncode == 0, errors
     assert trained(out) == 20
     assert "report: " in printed.splitlines()[-1]

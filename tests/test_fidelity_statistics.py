@@ -118,7 +118,7 @@ def test_equal_seeds_give_equal_intervals():
 
 @pytest.mark.parametrize("noise", [0.3, 1.0])
 def test_intervals_hold_the_tau_of_all_networks_about_as_often_as_they_say(noise, monkeypatch):
-    """Of a dozen networks; a percentile bootstrap of so few is a little too narrow, and 85% is what is asked for."""
+    """Of a dozen networks: rather too often, since a resample holds fewer different networks than the sample."""
     monkeypatch.setattr("studies.fidelity.DRAWS", 300)
     rng, networks, held = np.random.default_rng(5), 12, []
     _, runs = truth_and_runs(rng, 2000, 4, noise)
@@ -127,4 +127,4 @@ def test_intervals_hold_the_tau_of_all_networks_about_as_often_as_they_say(noise
         rows = slice(start, start + networks)
         tau = agreement(runs[rows, :1], runs[rows, 1:], 4, seed=start).tau
         held.append(tau.low <= true <= tau.high)
-    assert np.mean(held) > 0.85
+    assert np.mean(held) > 0.93

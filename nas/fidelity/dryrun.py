@@ -23,10 +23,10 @@ def show(planned: Plan, every: Sequence[Arm], settings: Settings) -> None:
         markup=False,
         soft_wrap=True,
     )
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2), pad_edge=False)
-    table.add_column("training")
-    for heading in ("px", "epochs", "seeds", "trainings", "work of one", "work of all"):
-        table.add_column(heading, justify="right")
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table.add_column("training", overflow="fold")
+    for heading in ("px", "epochs", "seeds", "trainings", "work of\none", "work of\nall"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for arm in (*proxies, long):
         count = len(set(arm.archs)) * len(arm.seeds)
         one = arm.work / long.work
