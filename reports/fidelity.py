@@ -20,7 +20,7 @@ from studies.fidelity_record import COMMAND, FIDELITY, Failure, Proxy, Study, Tr
 
 CHOSEN = "●"
 COSTS = {"macs": "MACs alone", "params": "parameters alone"}
-CEILING = "another seed of the long training"
+CEILING = "long, another seed"
 MOST_MISSING = 5  # that the terminal names
 
 
@@ -56,22 +56,26 @@ def noise(training: Training) -> str:
     return parts if spread.ratio is None else f"{parts} = {spread.ratio.value:.1f}"
 
 
+def by_cost(study: Study) -> list[Proxy]:
+    """The dearest first."""
+    return sorted(study.proxies, key=lambda proxy: -(proxy.cost or 0.0))
+
+
 def rows(study: Study) -> list[list[str]]:
-    """name, cost, tau, its interval, rho, recall, its interval, networks, std: the proxies, the dearest first, then the
-    ceiling and what costs no training."""
+    """name, cost, tau, its interval, rho and recall with theirs, networks, std: the proxies, then the ceiling and what
+    costs no training."""
 
     def row(name: str, cost: str, found: Agreement, spread: str) -> list[str]:
-        rho, recall = with_interval(found.rho), with_interval(found.recall)
+        rho, recall = ("-" if one is None else with_interval(one) for one in (found.rho, found.recall))
         return [name, cost, number(found.tau), interval(found.tau), rho, recall, str(found.networks), spread]
 
-    by_cost = sorted(study.proxies, key=lambda proxy: -(proxy.cost or 0.0))
-    found = [row(proxy.name, percent(proxy.cost), proxy.agreement, noise(proxy.training)) for proxy in by_cost]
+    found = [row(one.name, percent(one.cost), one.agreement, noise(one.training)) for one in by_cost(study)]
     found.append(row(CEILING, "100%", study.ceiling, noise(study.long)))
     return found + [row(COSTS[name], "0%", value, "-") for name, value in study.by_cost.items()]
 
 
 def table(study: Study) -> Table:
-    """Narrow enough for 80 columns: rho and the recall's interval are on the page."""
+    """Narrow enough for 80 columns: the other intervals are on the page."""
     drawn = Table(
         title=f"Fidelity: agreement with {_long(study)}",
         box=box.SIMPLE_HEAD,
@@ -85,7 +89,16 @@ def table(study: Study) -> Table:
         drawn.add_column(heading, justify="right", no_wrap=True)
     for name, cost, tau, ends, rho, recall, count, spread in rows(study):
         mark = f"{CHOSEN} " if name == study.chosen else "  "
-        drawn.add_row(Text(mark + name), cost, tau, ends, rho.split(" ")[0], recall.split(" ")[0], count, spread)
+        drawn.add_row(
+            Text(mark + name.replace(",", ", ")),
+            cost,
+            tau,
+            ends,
+            rho.split(" ")[0],
+            recall.split(" ")[0],
+            count,
+            spread,
+        )
     drawn.caption = "tau: Kendall's tau-b; rho: Spearman's; n: networks with a figure in both"
     return drawn
 
