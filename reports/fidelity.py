@@ -20,7 +20,7 @@ from studies.fidelity_record import COMMAND, FIDELITY, Failure, Proxy, Study, Tr
 
 CHOSEN = "●"
 COSTS = {"macs": "MACs alone", "params": "parameters alone"}
-CEILING = "long, another seed"
+CEILING = "another long seed"
 MOST_MISSING = 5  # that the terminal names
 
 
