@@ -38,7 +38,7 @@ from rich.console import Console
 from nas import data, environment
 from nas.latency.measure import measure
 from nas.lease import NO_LEASE, VARIABLE, Lease
-from nas.train import train
+from nas.training import train
 from search_spaces import command, load
 from search_spaces.build import build_model
 from search_spaces.space_file import load_space

@@ -28,6 +28,7 @@ from nas.evaluate import evaluate
 from nas.plan import Plan, plan
 from search_spaces import Arch, command
 from studies.engine import NoRun
+from studies.fidelity import split_variance
 from studies.ledger import Outcome
 from studies.spec import Spec
 
@@ -41,13 +42,6 @@ def _load(plan: Plan) -> None:
 
 def _trial(arch: Arch, seed: int, spec: Spec) -> Outcome:
     return evaluate(arch, seed, _images, NoRun(), spec=spec)
-
-
-def split_variance(top1: np.ndarray) -> tuple[float, float]:
-    """(between networks, between seeds) as standard deviations, from top1 of shape (networks, seeds)."""
-    within = top1.var(axis=1, ddof=1).mean()
-    between = top1.mean(axis=1).var(ddof=1) - within / top1.shape[1]
-    return float(np.sqrt(max(0.0, between))), float(np.sqrt(within))
 
 
 def main(argv: Sequence[str]) -> None:

@@ -3,9 +3,9 @@
     python benchmarks/remote.py                       # 5 minutes
     python benchmarks/remote.py --address ssh:pi@pi5  # sessions and kills on another device
 
-agreement: EfficientNet-B0 in ONNX Runtime, by an agent over loopback and in this process, in turn, as the measuring
-protocol has it: the ratio of the two medians, each time with a new agent and a new session here, since the same network
-is a few percent faster in one process than in the next, wherever its memory happens to lie. Judged is the median of the
+agreement: EfficientNet-B0 in ONNX Runtime, by an agent over loopback and in a process of nas.latency, in turn, as the
+measuring protocol has it: the ratio of the two medians, each time with new processes, since the same network is a few
+percent faster in one process than in the next, wherever its memory happens to lie. Judged is the median of the
 ratios with status ok; where there are too few, the machine is too noisy to say.
 sessions: two clients that connect, lock, load, run and leave, 100 times together; by the agents' own records of when
 they held the device, never two at once.
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import multiprocessing
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -66,13 +68,44 @@ for number in range(int(sessions)):
 """
 
 
-class HereAndThere:
-    """The same network in this process (the reference) and by an agent on this host (the candidate)."""
+class Plain:
+    """The network in ONNX Runtime without an agent, by ``nas.latency.runtimes``, in a process that does nothing else,
+    as an agent's does not: one that has done other work runs the same network 2% to 6% slower."""
 
-    def __init__(self, there: RemoteDevice, here: runtimes.Call) -> None:
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(end,), daemon=True)
+        self._process.start()
+        self._pipe.recv()
+
+    def ask(self, calls: int | None) -> Any:
+        """The times of so many calls in ms; the process's counters where it is None."""
+        self._pipe.send(calls)
+        return self._pipe.recv()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def _serve(pipe: Any) -> None:
+    torch.manual_seed(0)
+    timer, watch = runtimes.timer(torch.device("cpu"), MODE), CpuWatch(THREADS)
+    with runtimes.settings(THREADS):
+        call = runtimes.prepare(build_model(load("efficientnet_b0")), torch.randn(SHAPE), MODE, THREADS)
+        pipe.send("ready")
+        while True:
+            calls = pipe.recv()
+            pipe.send(watch.read() if calls is None else timer(call, calls))
+
+
+class HereAndThere:
+    """The same network in a process of this project (the reference) and by an agent on this host (the candidate)."""
+
+    def __init__(self, there: RemoteDevice, here: Plain) -> None:
         self._there, self._here = there, here
-        self._timer, self._watch = runtimes.timer(torch.device("cpu"), MODE), CpuWatch(THREADS)
-        self.unchecked = self._watch.unchecked
+        self.unchecked = CpuWatch(THREADS).unchecked
 
     def now(self) -> float:
         return time.perf_counter()
@@ -83,19 +116,21 @@ class HereAndThere:
     def run(self, network: Network, calls: int, lead_in: bool) -> Sequence[float]:
         if network == "candidate":
             return self._there.run(network, calls, lead_in)
-        return self._timer(self._here, calls + lead_in)[lead_in:]
+        times: Sequence[float] = self._here.ask(calls + lead_in)
+        return times[lead_in:]
 
     def counters(self) -> Counters:
         """Of both processes, each of which waits while the other runs."""
-        here, there = self._watch.read(), self._there.counters()
+        here, there = self._here.ask(None), self._there.counters()
         others_s = None if here.others_s is None or there.cpu_s is None else here.others_s - there.cpu_s
         return replace(here, cpu_s=None, threads={**here.threads, **there.threads}, others_s=others_s)
 
 
 def agreement(console: Console) -> bool:
-    model, ratios = build_model(load("efficientnet_b0")), []
+    torch.manual_seed(0)
+    content, ratios = program(build_model(load("efficientnet_b0")), SHAPE, MODE), []
     for pair in range(PAIRS):
-        latency = _one_agreement(model, pair)
+        latency = _one_agreement(content, pair)
         if latency.ratio and latency.ratio_ci95:
             low, high = latency.ratio_ci95
             console.print(
@@ -115,14 +150,15 @@ def agreement(console: Console) -> bool:
     return abs(middle - 1) <= 0.02
 
 
-def _one_agreement(model: torch.nn.Module, seed: int) -> Latency:
-    lease = Lease.of_host()
-    with runtimes.settings(THREADS), RemoteDevice("local:", lease) as there:
-        here = runtimes.prepare(model, torch.zeros(SHAPE), MODE, THREADS)
-        with there.exclusive():
-            there.load("candidate", FORMATS[MODE], program(model, SHAPE, MODE), SHAPE, THREADS)
-        latency, _ = protocol.measure(HereAndThere(there, here), SPEC, {}, there.exclusive, seed=seed)
-        return latency
+def _one_agreement(content: bytes, seed: int) -> Latency:
+    here = Plain()
+    try:
+        with RemoteDevice("local:", Lease.of_host()) as there:
+            with there.exclusive():
+                there.load("candidate", FORMATS[MODE], content, SHAPE, THREADS)
+            return protocol.measure(HereAndThere(there, here), SPEC, {}, there.exclusive, seed=seed)[0]
+    finally:
+        here.close()
 
 
 def _client(address: str, path: Path, sessions: int, calls: int) -> subprocess.Popen[str]:

@@ -36,7 +36,7 @@ from rich.progress import track
 from rich.table import Table
 
 from nas import data, environment
-from nas.train import Diverged, train
+from nas.training import Diverged, train
 from search_spaces import Arch, command, cost
 from search_spaces.build import build_model
 from search_spaces.space import GENES, SearchSpace

@@ -53,14 +53,14 @@ class Checkpoint:
         self, parts: Mapping[str, Stateful], draw: torch.Generator, device: torch.device
     ) -> list[dict[str, Any]]:
         """Sets all parts and random generators to the saved state and returns its history; empty, with nothing
-        touched, where nothing (or nothing readable, or of another kind of device) is saved."""
+        touched, where nothing (or nothing readable, or of another kind of device or training) is saved."""
         if self._path is None or not self._path.exists():
             return []
         try:
             state = torch.load(self._path, map_location=device, weights_only=True)
         except Exception:  # torch names no error of its own for a file that is damaged
             return []
-        if state["device"] != device.type:
+        if state["device"] != device.type or state["parts"].keys() != parts.keys():  # of an earlier version
             return []
         for name, part in parts.items():
             part.load_state_dict(state["parts"][name])

@@ -1,26 +1,22 @@
-"""Confirmation: the best networks of a search trained again, longer and with several seeds, in a run folder of their
-own inside the search's, ``confirm``."""
+"""Confirmation: the best networks of a search, and its baselines, trained again, longer and with several seeds, in a
+run folder of their own inside the search's, ``confirm``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from nas import data
+from nas.given import Trainings, recorded
 from nas.plan import Plan
-from nas.progress import SearchProgress
-from search_spaces import Arch, UserError
+from search_spaces import UserError
 from search_spaces.published import read_yaml
-from studies import engine, ledger, runfolder
-from studies.ledger import TrialRecord
-from studies.listed import Listed
-from studies.recorder import Limits, Recorder
+from studies import ledger, runfolder
 from studies.repeats import networks
 from studies.spec import Spec
+from studies.train_spec import TrainSpec
 
 LONGER = 4  # times the search's epochs, where nothing else is asked for
 FIRST_SEED = 1_000_000  # away from those of the search, which decided what is confirmed
@@ -30,42 +26,29 @@ def epochs_of(spec: Spec) -> int:
     return spec.confirm.epochs or LONGER * spec.train.epochs
 
 
+def longer(spec: Spec) -> TrainSpec:
+    """A limit of seconds grows with the epochs."""
+    epochs, limit_s = epochs_of(spec), spec.train.seconds
+    return replace(spec.train, epochs=epochs, seconds=limit_s and limit_s * epochs / spec.train.epochs)
+
+
 def confirm(plan: Plan, images: data.ImageSet, run_dir: Path, console: Console) -> None:
-    """Trains ``confirm.networks`` of the front of ``run_dir`` with ``confirm.seeds`` seeds each; those that are done
-    (by an earlier command) stay. Raises UserError where they were trained for another number of epochs."""
-    from nas.evaluate import evaluate
+    """Trains ``confirm.networks`` of the front of ``run_dir``, and the baselines that could be trained, with
+    ``confirm.seeds`` seeds each; those that are done (by an earlier command) stay. Raises UserError where they were
+    trained for another number of epochs."""
     from studies.pareto import select
 
-    wanted = plan.spec.confirm
-    folder = run_dir / runfolder.CONFIRM
-    spec = replace(
-        plan.spec,
-        train=replace(plan.spec.train, epochs=epochs_of(plan.spec)),
-        search=replace(plan.spec.search, constraints=(), early_stop="none"),
-    )
-    trials = ledger.read(run_dir)
+    wanted, folder = plan.spec.confirm, run_dir / runfolder.CONFIRM
+    check_epochs(folder, plan.spec)
+    spec = replace(plan.spec, train=longer(plan.spec))
+    trials, beside = ledger.read(run_dir), recorded(run_dir / runfolder.BASELINES)
     best = select(networks(trials), spec.search.objectives, wanted.networks)
-    folder.mkdir(exist_ok=True)
-    with ledger.Ledger(folder) as writer:
-        records = ledger.read(folder)
-        check_epochs(folder, plan.spec)
-        runfolder.write_yaml(folder / runfolder.SPEC, spec.to_dict())
-        seeds = range(plan.spec.seed + FIRST_SEED, plan.spec.seed + FIRST_SEED + wanted.seeds)
-        pairs = pairs_of([trial.arch for trial in best], seeds, records)
-        with SearchProgress(console, len(pairs), records, title="confirming") as progress:
-            checkpoints = runfolder.make_checkpoints(folder)
-            recorder = Recorder(Listed(pairs), writer, Limits(), progress, records, None, checkpoints, trials)
-            if not recorder.over:
-                console.print(f"confirming {len(best)} networks: {wanted.seeds} seeds, {spec.train.epochs} epochs")
-            engine.run(recorder, partial(evaluate, spec=spec), images, plan.resources)
-        runfolder.remove_checkpoints(folder)
-
-
-def pairs_of(archs: Sequence[Arch], seeds: Sequence[int], done: Sequence[TrialRecord]) -> list[tuple[Arch, int]]:
-    """Each network with each seed: first those of ``done``, whose order stays, then what is missing, seed by seed, so
-    that all networks are compared early."""
-    pairs = [(record.arch, record.seed) for record in done]
-    return pairs + [(arch, seed) for seed in seeds for arch in archs if (arch, seed) not in pairs]
+    best += [record for record in networks(beside) if record.status == "ok"]
+    archs = list(dict.fromkeys(record.arch for record in best))
+    seeds = range(plan.spec.seed + FIRST_SEED, plan.spec.seed + FIRST_SEED + wanted.seeds)
+    again = Trainings(folder, spec, archs, seeds, "confirming", final=True)
+    _ = images.test  # read here once, not in every worker
+    again.run(images, plan.resources, [*trials, *beside], console)
 
 
 def check_epochs(folder: Path, spec: Spec) -> None:

@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nas import baselines
 from nas.confirm import epochs_of
-from nas.data.pool import memory_bytes
+from nas.environment import memory_bytes
 from nas.memory import training_mb
 from nas.plan import Plan
 from nas.timing import PATIENCE_S, RAY_START_S, Workload, step_time_s
@@ -99,8 +100,11 @@ def _about(plan: Plan) -> list[tuple[str, str]]:
         ("data", f"{spec.data.source}: {plan.outline.classes} classes, {_images(plan):,} images, {sides} px"),
         ("search", f"{plan.amount}, {spec.train.epochs} epochs a trial{early}, {plan.together}"),
     ]
+    if spec.search.baselines:
+        rows.append(("then", f"the same training of {', '.join(spec.search.baselines)}"))
     if spec.confirm.networks:
-        what = f"{spec.confirm.networks} networks, {spec.confirm.seeds} seeds, {epochs_of(spec)} epochs"
+        also = " and these" if spec.search.baselines else ""
+        what = f"{spec.confirm.networks} networks{also}, {spec.confirm.seeds} seeds, {epochs_of(spec)} epochs"
         rows.append(("then", f"confirmation of {what}"))
     return rows
 
@@ -158,8 +162,11 @@ def _time(plan: Plan, sample: Sample) -> list[tuple[str, str]]:
             slope = max(0.0, high_s - usual_s) / (high.cost.macs - usual.cost.macs)
             mean_s = usual_s + slope * (macs - usual.cost.macs)
         text += f", {high_s * 1e3:,.0f} ms at the 90th percentile"
-    trial_s = work.seconds(mean_s)
-    rows = [("time", f"{text}; {_duration(trial_s)} for a trial of mean MACs"), *_totals(plan, trial_s, mean_s)]
+    trial_s, classes = work.seconds(mean_s), plan.outline.classes
+    published = baselines.networks(plan.spec.search.baselines, plan.space).values()
+    beside = [step_time_s(arch, classes, plan.spec, device) for arch in published]
+    totals = _totals(plan, trial_s, mean_s, beside)
+    rows = [("time", f"{text}; {_duration(trial_s)} for a trial of mean MACs"), *totals]
     where = "here, not on the cluster" if plan.resources.address else "here, alone"
     return [*rows, ("", f"estimates from steps timed {where}; trials at the same time slow each other down")]
 
@@ -175,8 +182,11 @@ def _timed(plan: Plan, sample: Sample, device: torch.device) -> list[tuple[Netwo
     return found
 
 
-def _totals(plan: Plan, trial_s: float, step_s: float) -> list[tuple[str, str]]:
-    """Wall time of all trials and of the confirmation; how many trials fit into the budget."""
+def _totals(plan: Plan, trial_s: float, step_s: float, beside: Sequence[float]) -> list[tuple[str, str]]:
+    """Wall time of all trials, of the baselines and of the confirmation; how many trials fit into the budget.
+
+    beside: the time of a training step of each baseline.
+    """
     search, confirm, slots = plan.spec.search, plan.spec.confirm, _slots(plan)
     rows = []
     if search.trials is not None:
@@ -185,20 +195,30 @@ def _totals(plan: Plan, trial_s: float, step_s: float) -> list[tuple[str, str]]:
     if search.budget_s is not None:
         fit = max(0, int((search.budget_s - RAY_START_S) / trial_s)) * slots
         rows.append(("", f"about {_rounded(fit)} trials fit into the budget of {search.budget}"))
+    work = _workload(plan)
+    if beside:
+        total_s = search.repeats * sum(work.seconds(each_s) for each_s in beside) / slots
+        rows.append(("", f"{_duration(total_s)} for {search.repeats * len(beside)} trainings of published networks"))
     if confirm.networks:
-        each_s = _workload(plan).seconds(step_s, epochs_of(plan.spec))
-        trainings = confirm.networks * confirm.seeds
-        rows.append(("", f"{_duration(math.ceil(trainings / slots) * each_s)} for {trainings} trainings to confirm"))
+        trainings, epochs = confirm.networks * confirm.seeds, epochs_of(plan.spec)
+        total_s = math.ceil(trainings / slots) * work.seconds(step_s, epochs)
+        total_s += confirm.seeds * sum(work.seconds(each_s, epochs) for each_s in beside) / slots
+        trainings += confirm.seeds * len(beside)
+        rows.append(("", f"{_duration(total_s)} for {trainings} trainings to confirm"))
     return rows
 
 
 def _workload(plan: Plan) -> Workload:
-    images, share = _images(plan), plan.spec.data.val_fraction
-    return Workload(round(images * (1 - share)), round(images * share), plan.spec.train, plan.spec.latency)
+    settings = plan.spec.data
+    images, validated = _images(plan), settings.val_fraction
+    if not plan.outline.own_test:
+        images = round(images * (1 - settings.test_fraction))
+    trained = images * (1 - validated) * settings.share
+    return Workload(round(trained), round(images * validated), plan.spec.train, plan.spec.latency)
 
 
 def _images(plan: Plan) -> int:
-    """In training and validation together."""
+    """In training and validation together, and in the test where its images are taken out of these."""
     outline, most = plan.outline, plan.spec.data.max_per_class
     return min(outline.images, outline.classes * (most or outline.images))
 

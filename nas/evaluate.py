@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,7 +20,9 @@ from nas.environment import device_name
 from nas.latency.trial import Meter
 from nas.lease import Lease
 from nas.memory import PeakMemory
-from nas.train import Diverged, train
+from nas.training import Diverged, train
+from nas.training.feed import ON_CARD
+from nas.training.weights import prepare
 from search_spaces import Arch, constraint, cost
 from search_spaces.build import build_model
 from studies.engine import Session
@@ -27,8 +30,13 @@ from studies.ledger import TRUSTED, Outcome
 from studies.spec import Spec
 
 
-def evaluate(arch: Arch, seed: int, images: ImageSet, session: Session, *, spec: Spec) -> Outcome:
+def evaluate(
+    arch: Arch, seed: int, images: ImageSet, session: Session, *, spec: Spec, measure: bool = True, final: bool = False
+) -> Outcome:
     """Costs, measures and trains ``arch`` on the device that the scheduler gave; ``session`` hears how it goes.
+
+    measure: latency too, or no limit on it is looked at. final: the trained network is tried on the test images, too,
+    which no search may look at.
 
     A network that breaks a constraint comes back ``rejected`` before anything dearer is done to it; one whose loss is
     no longer finite or that does not fit in memory, ``failed`` with what is known (it is not tried again at the same
@@ -39,9 +47,10 @@ def evaluate(arch: Arch, seed: int, images: ImageSet, session: Session, *, spec:
         return Outcome("rejected", **figures, violations=broken)
     device = _device(spec)
     known: dict[str, Any] = {**figures, "timings": {}, "environment": _environment(device)}
+    trial = _Trial(arch, seed, images, session, spec, device, known, final)
     try:
-        return _build_and_train(arch, seed, images, session, spec, device, known)
-    except (Diverged, torch.OutOfMemoryError) as error:
+        return trial.measured_and_trained() if measure else trial.trained()
+    except (Diverged, Differs, torch.OutOfMemoryError) as error:
         return Outcome("failed", **known, error=_reason(error))
     except Exception:
         if device.type == "cuda" and not _cuda_works():
@@ -52,55 +61,94 @@ def evaluate(arch: Arch, seed: int, images: ImageSet, session: Session, *, spec:
             torch.cuda.empty_cache()  # trials may share the GPU
 
 
-def _build_and_train(
-    arch: Arch,
-    seed: int,
-    images: ImageSet,
-    session: Session,
-    spec: Spec,
-    device: torch.device,
-    known: dict[str, Any],
-) -> Outcome:
-    """Fills ``known`` as it goes, so that a failure keeps what was found before it."""
-    knobs, timings, lease = spec.train, known["timings"], Lease.of_host()
-    torch.set_num_threads(spec.resources.cpus_per_trial)
-    torch.manual_seed(seed)
-    with lease.sharing():  # building and counting would disturb a measurement, as training would
-        model = build_model(arch, images.num_classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)
-        model = model.to(device).to(memory_format=torch.channels_last)
-        with _timed(timings, "fvcore_s"):
-            known["macs_fvcore"] = count_fvcore(model, arch.resolution)
-    params = sum(parameter.numel() for parameter in model.parameters())
-    for name, closed, built in (("MACs", known["macs"], known["macs_fvcore"]), ("parameters", known["params"], params)):
-        if closed != built:
-            return Outcome("failed", **known, error=f"{name} differ: closed form {closed}, built network {built}")
+class Differs(RuntimeError):
+    """The built network is not the one that was counted in closed form."""
 
-    meter = Meter(spec.latency, device, lease)
-    with _timed(timings, "latency_s"):
-        known["latency"] = meter.measure(model, arch.resolution, session.latency)
-    latency = known["latency"]
-    broken = constraint.violations(spec.constraints, {"latency_ms": latency.p50_ms})
-    # What disturbs a measurement makes calls slower, so that of a flagged one only the fastest call is sure.
-    sure = latency.status != "flagged" or constraint.violations(spec.constraints, {"latency_ms": latency.min_ms})
-    if broken and sure:
-        return Outcome("rejected", **known, violations=broken)
 
-    session.measured(Outcome("stopped", **known))
-    with _timed(timings, "train_s"), PeakMemory(device, model) as peak:
-        saved = Checkpoint(session.checkpoint)
-        history = train(model, images, knobs, seed, device, session.epoch, arch.resolution, saved, lease)
-    found = {name: history[-1][name] for name in ("top1", "val_loss")}
-    found["step_time_s"] = statistics.median(metrics["step_time_s"] for metrics in history)
-    found["peak_memory_mb"] = peak.mb
-    if latency.status not in TRUSTED and (broken or meter.is_worth_another(latency)):
-        with _timed(timings, "latency_again_s"):
-            known["latency"] = meter.again(model, arch.resolution, latency)
-    latency = known["latency"]
-    if broken := constraint.violations(spec.constraints, found | {"latency_ms": latency.p50_ms}):
-        return Outcome("rejected", **known, **found, violations=broken)
-    if unknown := [str(limit) for limit in spec.constraints if limit.metric == "latency_ms" and latency.p50_ms is None]:
-        return Outcome("failed", **known, **found, error=f"{unknown[0]} not checked: {latency.reasons[0]}")
-    return Outcome("ok", **known, **found)
+@dataclass(frozen=True)
+class _Trial:
+    """known: what an Outcome is made of, filled as it is found, so that a failure keeps what was found before it."""
+
+    arch: Arch
+    seed: int
+    images: ImageSet
+    session: Session
+    spec: Spec
+    device: torch.device
+    known: dict[str, Any]
+    final: bool
+    lease: Lease = field(default_factory=Lease.of_host)
+
+    def measured_and_trained(self) -> Outcome:
+        spec, known = self.spec, self.known
+        model, meter = self._build(), Meter(spec.latency, self.device, self.lease)
+        with _timed(known["timings"], "latency_s"):
+            latency = known["latency"] = meter.measure(model, self.arch.resolution, self.session.latency)
+        broken = constraint.violations(spec.constraints, {"latency_ms": latency.p50_ms})
+        # What disturbs a measurement makes calls slower, so that of a flagged one only the fastest call is sure.
+        sure = latency.status != "flagged" or constraint.violations(spec.constraints, {"latency_ms": latency.min_ms})
+        if broken and sure:
+            return Outcome("rejected", **known, violations=broken)
+
+        found = self._train(model)
+        if latency.status not in TRUSTED and (broken or meter.is_worth_another(latency)):
+            with _timed(known["timings"], "latency_again_s"):
+                latency = known["latency"] = meter.again(model, self.arch.resolution, latency)
+        if broken := constraint.violations(spec.constraints, found | {"latency_ms": latency.p50_ms}):
+            return Outcome("rejected", **known, **found, violations=broken)
+        limits = [str(limit) for limit in spec.constraints if limit.metric == "latency_ms"]
+        if limits and latency.p50_ms is None:
+            return Outcome("failed", **known, **found, error=f"{limits[0]} not checked: {latency.reasons[0]}")
+        return Outcome("ok", **known, **found)
+
+    def trained(self) -> Outcome:
+        """Without latency, for trainings that are compared among themselves."""
+        found = self._train(self._build())
+        broken = constraint.violations(self.spec.constraints, found)
+        return Outcome("rejected" if broken else "ok", **self.known, **found, violations=broken)
+
+    def _build(self) -> nn.Module:
+        """The network on the device. Raises Differs."""
+        known, knobs, classes = self.known, self.spec.train, self.images.num_classes
+        torch.set_num_threads(self.spec.resources.cpus_per_trial)
+        torch.manual_seed(self.seed)
+        with self.lease.sharing():  # building and counting would disturb a measurement, as training would
+            model = build_model(self.arch, classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)
+            if (taken := prepare(model, knobs)) is not None:
+                known["environment"]["weights_taken"] = round(taken, 3)
+            model = model.to(self.device).to(memory_format=torch.channels_last)
+            with _timed(known["timings"], "fvcore_s"):
+                known["macs_fvcore"] = count_fvcore(model, self.arch.resolution)
+        params = sum(parameter.numel() for parameter in model.parameters())
+        counts = (("MACs", known["macs"], known["macs_fvcore"]), ("parameters", known["params"], params))
+        for name, closed, built in counts:
+            if closed != built:
+                raise Differs(f"{name} differ: closed form {closed}, built network {built}")
+        return model
+
+    def _train(self, model: nn.Module) -> dict[str, Any]:
+        """The figures of an Outcome that training gives."""
+        self.session.measured(Outcome("stopped", **self.known))
+        with _timed(self.known["timings"], "train_s"), PeakMemory(self.device, model) as peak:
+            history = train(
+                model,
+                self.images,
+                self.spec.train,
+                self.seed,
+                self.device,
+                self.session.epoch,
+                self.arch.resolution,
+                Checkpoint(self.session.checkpoint),
+                self.lease,
+                ON_CARD * min(1.0, self.spec.resources.gpus_per_trial),
+                self.images.test if self.final else None,
+            )
+        found: dict[str, Any] = {
+            name: history[-1][name] for name in ("top1", "val_loss", "test_top1") if name in history[-1]
+        }
+        found["step_time_s"] = statistics.median(metrics["step_time_s"] for metrics in history)
+        found["peak_memory_mb"] = peak.mb
+        return found
 
 
 def _device(spec: Spec) -> torch.device:
@@ -123,6 +171,8 @@ def _cuda_works() -> bool:
 def _reason(error: Exception) -> str:
     if isinstance(error, Diverged):
         return f"training diverged: {error}"
+    if isinstance(error, Differs):
+        return str(error)
     return f"out of memory: {str(error).splitlines()[0]}"
 
 

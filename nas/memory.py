@@ -25,14 +25,15 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 def training_mb(cost: Cost, spec: TrainSpec, on_gpu: bool = False) -> float:
     """Estimates the most memory of a training step, in MB (1e6 bytes), without building the network.
 
-    Parameters times weight, gradient and the optimizer's moments, and activations times batch times ``HELD``, in
-    float32; half of the latter in mixed precision on a GPU. Against ``PeakMemory`` of 19 networks on CPU (spaces v1 and
-    v2 at three widths and resolutions, EfficientNet-B0, MobileNetV2, ResNet-50; batch 16 or 32, AdamW): 0.87 to 1.15
-    times the measured for 16 of them; 1.22 and 1.40 times for two below 140 MB, whose measurements vary; 1.23 times for
-    ResNet-50, whose ReLUs work in place. Not checked on a GPU. Validation in larger batches may take more.
+    Parameters times weight, gradient, the optimizer's moments and averaged weights, and activations times batch times
+    ``HELD``, in float32; half of the latter in mixed precision on a GPU. Against ``PeakMemory`` of 19 networks on CPU
+    (spaces v1 and v2 at three widths and resolutions, EfficientNet-B0, MobileNetV2, ResNet-50; batch 16 or 32, AdamW):
+    0.87 to 1.15 times the measured for 16 of them; 1.22 and 1.40 times for two below 140 MB, whose measurements vary;
+    1.23 times for ResNet-50, whose ReLUs work in place. Not checked on a GPU. Validation in larger batches may take
+    more.
     """
     with_momentum = spec.optimizer != "adamw" and spec.momentum > 0
-    copies = 2 + _MOMENTS[spec.optimizer] + with_momentum
+    copies = 2 + _MOMENTS[spec.optimizer] + with_momentum + (spec.ema > 0)
     bytes_each = 2 if on_gpu and spec.amp else 4
     held = 4 * copies * cost.params + bytes_each * HELD * spec.batch_size * cost.activations
     return held / 1e6 + (0 if on_gpu else KERNELS_MB)

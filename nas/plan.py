@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas import data, environment
+from nas import baselines, data, environment
 from nas.latency.modes import key_of, resolve, without
 from nas.lease import Lease
 from search_spaces import UserError
@@ -68,15 +69,22 @@ def plan(spec: Spec, space: SearchSpace | None = None, verbose: bool = False) ->
     """Checks a spec against this machine. ``space``: that of the run that is resumed.
 
     Raises UserError on an unknown space, unusable data, missing GPUs, a latency.mode that they do not have, a
-    latency.device that does not answer, a latency.table of other latencies or blocks than are measured here, or
-    constraints that no network can satisfy.
+    latency.device that does not answer, a latency.table of other latencies or blocks than are measured here, unknown
+    baselines or such as need larger images, or constraints that no network can satisfy.
     """
     outline = data.check(spec.data.source)
     fallback = data.default_resolution(spec.data.source)
     space = space or load_space(spec.space.name, spec.space.width, spec.data.resolution, fallback)
     check_feasible(space, spec.constraints, outline.classes)
+    baselines.networks(spec.search.baselines, space)
+    if spec.train.weights:
+        from nas.training.weights import read_weights
+
+        read_weights(spec.train.weights)
+        path = str(Path(spec.train.weights).expanduser().absolute())  # workers may start in another folder
+        spec = replace(spec, train=replace(spec.train, weights=path))
     resources = _resources(spec, verbose)
-    search = spec.search
+    search = replace(spec.search, baselines=tuple(dict.fromkeys(spec.search.baselines)))
     if search.trials is None and search.budget is None:
         search = replace(search, trials=TRIALS)
     search = replace(

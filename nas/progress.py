@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -44,12 +44,17 @@ def log_to(path: Path) -> Iterator[None]:
 
 class SearchProgress:
     """Takes the engine's events. trials: how many there will be, None: nobody knows. records: those of a run that is
-    resumed."""
+    resumed. names: what networks are called, by id; others by their id."""
 
     def __init__(
-        self, console: Console, trials: int | None, records: Sequence[TrialRecord] = (), title: str = "searching"
+        self,
+        console: Console,
+        trials: int | None,
+        records: Sequence[TrialRecord] = (),
+        title: str = "searching",
+        names: Mapping[str, str] | None = None,
     ) -> None:
-        self._console = console
+        self._console, self._called = console, names or {}
         self._live = Progress(
             TextColumn(title),
             BarColumn(bar_width=24),
@@ -68,7 +73,7 @@ class SearchProgress:
         self._names: dict[int, str] = {}
         for record in records:
             if record.outcome:
-                self._count(record.arch.id, record.outcome)
+                self._count(self._called.get(record.arch.id, record.arch.id), record.outcome)
 
     def __enter__(self) -> SearchProgress:
         self._live.start()
@@ -81,7 +86,7 @@ class SearchProgress:
 
     def __call__(self, event: TrialEvent) -> None:
         if isinstance(event, Started):
-            self._names[event.number] = event.arch.id
+            self._names[event.number] = self._called.get(event.arch.id, event.arch.id)
             log.info("trial %d started: %s %s", event.number, event.arch.id, event.arch.text)
         elif isinstance(event, EpochEnded):
             log.info("trial %d: %s", event.number, event.metrics)

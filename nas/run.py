@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import Progress
 
-from nas import data, environment, warmstart
+from nas import baselines, data, environment, warmstart
 from nas.confirm import check_epochs, confirm
+from nas.data.part import part_of
 from nas.plan import Plan, plan, within
 from nas.progress import SearchProgress, log, log_to
 from search_spaces import Arch, UserError, constraint, cost, feasible
 from search_spaces.published import read_yaml
 from search_spaces.space_file import load_space
-from studies import ledger, runfolder, samplers
+from studies import fidelity_record, ledger, runfolder, samplers
 from studies.asha import Asha
 from studies.ledger import TrialRecord
 from studies.proposer import Proposer
@@ -78,6 +79,8 @@ def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: boo
         spec = parse(override(here.to_dict(), changes))
         if spec.latency.table:  # the copy, wherever the run folder lies now
             spec = replace(spec, latency=replace(spec.latency, table=str(run_dir / runfolder.LATENCY_TABLE)))
+        named = (*old.search.baselines, *spec.search.baselines)  # more may be asked for, and none be forgotten
+        spec = replace(spec, search=replace(spec.search, baselines=named))
         now = plan(spec, load_space(str(run_dir / runfolder.SPACE)), verbose)
         records = ledger.read(run_dir)
         if now.spec.search.trials is not None and now.spec.search.trials < len(records):
@@ -93,11 +96,18 @@ def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: boo
         log.info("%s", command)
         _describe(images)
         done = sum(record.outcome is not None for record in records)
-        # A search that is being confirmed is over, unless this command asks for more of it.
-        over = (run_dir / runfolder.CONFIRM).exists() and not any(field.startswith("search.") for field in changes)
+        over = _is_over(now, run_dir, changes)
         left = "the search is over" if over else f"{len(records) - done} begin again where they were"
         console.print(f"resuming: {done} trials are done, {left}")
         _go(now, images, run_dir, writer, records, foreign, begun, over)
+
+
+def _is_over(plan: Plan, run_dir: Path, changes: Mapping[str, Any]) -> bool:
+    """A search that is being confirmed, or whose baselines are being trained, is over, unless more is asked for."""
+    if {"search.trials", "search.budget"} & changes.keys():
+        return False
+    beside = baselines.trainings(plan, run_dir)
+    return (run_dir / runfolder.CONFIRM).exists() or (beside.folder.exists() and beside.left > 0)
 
 
 def load_images(plan: Plan) -> data.ImageSet:
@@ -105,14 +115,18 @@ def load_images(plan: Plan) -> data.ImageSet:
     settings = plan.spec.data
     with Progress(console=console, transient=True, disable=not console.is_terminal) as live:
         task = live.add_task(f"reading {settings.source}", total=None)
-        return data.load(
+        images = data.load(
             settings.source,
             plan.resolution,
             plan.spec.seed,
             settings.val_fraction,
             settings.max_per_class,
             on_progress=lambda done, total: live.update(task, completed=done, total=total),
+            test_fraction=settings.test_fraction,
+            cache_gb=settings.cache_gb,
         )
+    images = images if settings.share == 1 else part_of(images, settings.share, plan.spec.seed)
+    return images.portable(test=plan.spec.confirm.networks > 0) if plan.spec.resources.address else images
 
 
 def proposer_of(plan: Plan, foreign: Sequence[TrialRecord] = ()) -> Proposer:
@@ -166,7 +180,7 @@ def _describe(images: data.ImageSet) -> None:
         console.print(f"warning: {line}", markup=False, soft_wrap=True)
     if (more := len(images.warnings) - SHOWN_WARNINGS) > 0:
         console.print(f"warning: and {more} more files, see {runfolder.LOG}")
-    counts = f"{len(images.train_labels)} training and {len(images.val_labels)} validation images"
+    counts = f"{len(images.train)} training and {len(images.val)} validation images"
     shape = f"{images.num_classes} classes, {images.resolution} px"
     console.print(f"{images.name}: {counts}, {shape}", markup=False, soft_wrap=True)
 
@@ -206,6 +220,8 @@ def _go(
     """Runs what is left, then writes and prints what was found, however the trials ended. over: but no more trials."""
     try:
         ended = over or _run_trials(plan, images, run_dir, writer, records, foreign, begun)
+        if plan.spec.search.baselines:
+            baselines.trainings(plan, run_dir).run(images, plan.resources, ledger.read(run_dir), console)
         if plan.spec.confirm.networks:
             confirm(plan, images, run_dir, console)
     except BaseException as error:
@@ -258,18 +274,23 @@ def _run_trials(
 
 def finish(run_dir: Path, spec: Spec) -> None:
     """Writes the front's networks and the page, and prints the front with where everything lies."""
-    from reports import confirmed, page, terminal
+    from reports import baselines as beside
+    from reports import confirmed, fidelity, page, terminal
     from studies.pareto import front
 
     trials = ledger.read(run_dir)
     found = networks(trials) if spec.search.repeats > 1 else trials
     runfolder.write_archs(run_dir, front(found, spec.search.objectives))
+    fidelity_record.carry(run_dir, load_space(str(run_dir / runfolder.SPACE)), spec)
     report = page.write(run_dir)
     console.print(terminal.front_table(found, spec.search.objectives, spec.constraints))
     console.print(terminal.summary_line(trials))
+    if references := beside.compare(beside.read(run_dir), found, spec.search.objectives, spec.constraints):
+        console.print(beside.table(references, spec.search.objectives, spec.constraints))
     again, epochs = confirmed.of_run(run_dir, trials)
     if again:
         console.print(confirmed.table(again, epochs))
         console.print(confirmed.agreement(again))
+    console.print(fidelity.of_search(run_dir, spec.to_dict()), soft_wrap=True, markup=False)
     console.print(f"run folder: {run_dir}", soft_wrap=True, markup=False)
     console.print(f"report: {report}", soft_wrap=True, markup=False)

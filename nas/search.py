@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,34 +17,42 @@ from search_spaces import UserError, command
 if TYPE_CHECKING:
     from studies.spec import Spec
 
-FOLDERS = "imagefolder:DIR, cifar10:DIR, cifar100:DIR"
+FOLDERS = "imagefolder:DIR, torchvision:NAME:DIR, cifar10:DIR, cifar100:DIR, huggingface:DIR"
 METRICS = "top1, val_loss, latency_ms, macs, params, activations, step_time_s, peak_memory_mb"
 EXAMPLES = """examples:
   python -m nas.search --space v2 --width 0.25 --trials 16
   python -m nas.search --space v2 --data imagefolder:DIR --resolution 96 --constraint "latency_ms<=8" --gpus 8
   python -m nas.search --space my_space.yaml --data cifar10:DIR --set train.optimizer=rmsprop --dry-run
-  python -m nas.search --resume runs/20261122-101500-v2 --trials 200
+  python -m nas.search --resume runs/20261122-101500-v2 --trials 200 --baselines resnet18,mobilenet_v2
 
 Ctrl-C ends a search in order: running trials end or save their state, the report is written; a second one ends it now.
 A run folder holds spec.yaml, space.yaml, trials.jsonl (the ledger), report.html, archs/ID.json and log.txt.
 Exit code: 0 done, 2 wrong input, 130 interrupted, 1 internal error."""
 
 
+def names(text: str) -> list[str]:
+    """An argparse type: ``a,b``."""
+    return [name.strip() for name in text.split(",")]
+
+
 # Flags that set a field of the spec: flag, field, type, metavar, help.
-FIELDS: tuple[tuple[str, str, type, str, str], ...] = (
+FIELDS: tuple[tuple[str, str, Callable[[str], object], str, str], ...] = (
     ("--space", "space.name", str, "NAME|FILE", "v1, v2 (default), v2_s, or your own .yaml file"),
     ("--width", "space.width", float, "X", "multiplies all channels of the space (default: as they are)"),
     ("--data", "data.source", str, "SOURCE", f"glyphs[:OPTIONS] (default), digits, {FOLDERS}"),
     ("--resolution", "data.resolution", int, "PIXELS", "image side (default: the space file's; else 64 or 32)"),
     ("--trials", "search.trials", int, "N", "how many (default 64, or as many as --budget allows)"),
-    ("--budget", "search.budget", str, "TIME", "wall time of this command without confirmation, as 2h or 90m"),
+    ("--budget", "search.budget", str, "TIME", "wall time of this command's trials, as 2h or 90m"),
+    ("--recipe", "train.recipe", str, "NAME|FILE", "of training: short (default), v1, v2, finetune or your .yaml file"),
     ("--epochs", "train.epochs", int, "N", "of short training (default 4)"),
+    ("--seconds-per-trial", "train.seconds", float, "S", "of training at most, so that slow networks hog no worker"),
     ("--sampler", "search.sampler", str, "NAME", "predictor (default), tpe, evolution, nsga2 or random"),
     ("--objective", "search.objectives", str, "NAME", f"{METRICS}, or a reward: mnasnet[:MS], v2; repeatable"),
     ("--constraint", "search.constraints", str, "LIMIT", 'reject networks beyond "latency_ms<=8"; repeatable'),
     ("--repeats", "search.repeats", int, "N", "train each network with so many seeds, one a trial (default 1)"),
     ("--early-stop", "search.early_stop", str, "HOW", "none (default), or asha: stop what the rungs tell to be worse"),
     ("--warm-start", "search.warm_start", str, "DIR", "a run that the sampler learns from first"),
+    ("--baselines", "search.baselines", names, "NAMES", "published networks to train beside: resnet18,mobilenet_v2"),
     ("--confirm", "confirm.networks", int, "N", "then train the N best of the front longer, with several seeds"),
     ("--confirm-epochs", "confirm.epochs", int, "N", "of that training (default four times --epochs)"),
     ("--seeds", "confirm.seeds", int, "N", "of that training (default 3)"),
@@ -56,9 +64,10 @@ FIELDS: tuple[tuple[str, str, type, str, str], ...] = (
     ("--address", "resources.address", str, "ADDRESS", "of a running Ray cluster: auto, HOST:PORT or ray://HOST:PORT"),
     ("--seed", "seed", int, "N", "of proposals, data split and training (default 0)"),
 )
+ALSO = {"--epochs": ("--epoch-budget",)}
 LISTS = ("search.objectives", "search.constraints")
 # What may be another when a run is resumed: how much, and on what. All else decides what the figures mean.
-RESUMABLE = ("search.trials", "search.budget", "confirm.", "resources.")
+RESUMABLE = ("search.trials", "search.budget", "search.baselines", "confirm.", "resources.", "data.cache_gb")
 
 
 def parser() -> command.Parser:
@@ -70,8 +79,8 @@ def parser() -> command.Parser:
         argument_default=argparse.SUPPRESS,
     )
     for flag, field, kind, metavar, text in FIELDS:
-        action = "append" if field in LISTS else "store"
-        p.add_argument(flag, dest=field, type=kind, metavar=metavar, help=text, action=action)
+        action = "extend" if kind is names else "append" if field in LISTS else "store"
+        p.add_argument(flag, *ALSO.get(flag, ()), dest=field, type=kind, metavar=metavar, help=text, action=action)
     p.add_argument("--spec", metavar="FILE.yaml", help="a whole spec, or a run's spec.yaml; other flags override it")
     p.add_argument("--set", action="append", metavar="FIELD=VALUE", help="any field, as train.epochs=8; repeatable")
     p.add_argument("--out", metavar="DIR", help="the run folder (default runs/TIME-SPACE)")

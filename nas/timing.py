@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import torch
 
 from nas.data import ImageSet
 from nas.lease import Lease
-from nas.train import Diverged, train
+from nas.training import Diverged, train
 from search_spaces import Arch
 from search_spaces.build import build_model
 from studies.spec import LatencySpec, Spec, TrainSpec
@@ -36,7 +37,8 @@ class Workload:
         since only the forward pass is made."""
         passes = (self.train_images + self.val_images / 3) / self.train.batch_size
         measuring = BUILD_S + self.latency.warmup_s + self.latency.max_s
-        return (epochs or self.train.epochs) * passes * step_s + measuring
+        training = (epochs or self.train.epochs) * passes * step_s
+        return min(training, self.train.seconds or math.inf) + measuring
 
 
 class _Enough(Exception):
@@ -47,7 +49,7 @@ def step_time_s(arch: Arch, num_classes: int, spec: Spec, device: torch.device) 
     """Median time of a training step on random images, after a first one that warms up; that one where it alone takes
     longer than ``PATIENCE_S``. Nothing else is measured meanwhile, so trials that share the machine take longer."""
     steps = 8 if device.type == "cuda" else 1  # an epoch; its end waits for the GPU, which training seldom does
-    knobs = replace(spec.train, epochs=1000)
+    knobs = replace(spec.train, epochs=1000, seconds=None, stages=1, from_size=1.0)  # the dearest stage
     images = _noise(steps * knobs.batch_size, arch.resolution, num_classes)
     found: list[float] = []
     start = time.perf_counter()
@@ -76,4 +78,4 @@ def _noise(count: int, resolution: int, num_classes: int) -> ImageSet:
     pixels = rng.integers(0, 256, (count + 2, 3, resolution, resolution), dtype=np.uint8)
     labels = rng.integers(0, num_classes, count + 2)
     classes = tuple(map(str, range(num_classes)))
-    return ImageSet("noise", classes, pixels[2:], labels[2:], pixels[:2], labels[:2], flip=True)
+    return ImageSet.of_arrays("noise", classes, (pixels[2:], labels[2:]), (pixels[:2], labels[:2]))

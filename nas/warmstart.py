@@ -45,7 +45,7 @@ def differences(plan: Plan, run_dir: str | Path) -> list[str]:
         f"{section}.{name}: {value} there, {here[section][name]} here"
         for section in ("data", "train")
         for name, value in there[section].items()
-        if value != here[section][name]
+        if value != here[section][name] and name != "cache_gb"
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,53 +12,64 @@ import yaml
 from rich import box
 from rich.table import Table
 
-from reports import markup
-from reports.units import digits, figure
+from reports import baselines, markup
+from reports.units import digits, figure, spread
 from search_spaces import Arch
 from studies import ledger
 from studies.ledger import TrialRecord
 from studies.repeats import networks
 from studies.runfolder import CONFIRM, SPEC
 
+HEADINGS = ("top-1, % ± std (seeds)", "in the search, %", "latency, ms", "MACs, M")
+TESTED = (
+    "Test top-1 is on images that nothing was chosen by, neither networks nor settings: the figure to quote. The order "
+    "is by the confirmed top-1, on the images that the search validated with."
+)
+
 
 @dataclass(frozen=True)
 class Confirmed:
     """One network. searched: its top1 in the search, percent. top1: of each seed of the confirmation, percent; empty
-    until one has finished. record: its costs."""
+    until one has finished. record: its costs. test_top1: of each seed whose network saw the test split, percent.
+    name: of a published network that was trained beside; empty for one that the search has found."""
 
     arch: Arch
     searched: float | None
     top1: tuple[float, ...]
     record: TrialRecord
+    test_top1: tuple[float, ...] = ()
+    name: str = ""
 
     @property
     def mean(self) -> float | None:
         return statistics.fmean(self.top1) if self.top1 else None
 
     @property
-    def std(self) -> float | None:
-        """Between seeds; None for fewer than two."""
-        return statistics.stdev(self.top1) if len(self.top1) > 1 else None
-
-    @property
     def text(self) -> str:
-        """``91.20 ± 0.35 (3)``: mean, standard deviation between seeds, how many."""
-        if self.mean is None:
-            return "-"
-        spread = "" if self.std is None else f" ± {digits('top1', self.std)}"
-        return f"{digits('top1', self.mean)}{spread} ({len(self.top1)})"
+        return spread(self.top1)
 
 
-def confirmed(trials: Sequence[TrialRecord], confirmation: Sequence[TrialRecord]) -> list[Confirmed]:
-    """The confirmed networks, the most accurate first."""
-    searched = {trial.arch.id: trial for trial in networks(trials)}
+def confirmed(
+    trials: Sequence[TrialRecord],
+    confirmation: Sequence[TrialRecord],
+    beside: Mapping[str, Sequence[TrialRecord]] | None = None,
+) -> list[Confirmed]:
+    """The confirmed networks, the most accurate first: in validation, since a choice by the test split would spend it.
+    beside: the trainings of the baselines by name (reports.baselines)."""
+    named = {same[0].arch.id: (name, networks(same)[0]) for name, same in (beside or {}).items()}
+    searched = {trial.arch.id: trial for trial in (*(one for _, one in named.values()), *networks(trials))}
     found = []
     for record in networks(confirmation):
-        values = [t.metric("top1") for t in confirmation if t.arch.id == record.arch.id and t.status == "ok"]
+        same = [trial for trial in confirmation if trial.arch.id == record.arch.id and trial.status == "ok"]
+        top1, test_top1 = (_known(trial.metric(name) for trial in same) for name in ("top1", "test_top1"))
         before = searched.get(record.arch.id)
-        top1 = tuple(value for value in values if value is not None)
-        found.append(Confirmed(record.arch, before.metric("top1") if before else None, top1, record))
+        name, _ = named.get(record.arch.id, ("", None))
+        found.append(Confirmed(record.arch, before.metric("top1") if before else None, top1, record, test_top1, name))
     return sorted(found, key=lambda one: -(one.mean or 0.0))
+
+
+def _known(values: Iterable[float | None]) -> tuple[float, ...]:
+    return tuple(value for value in values if value is not None)
 
 
 def of_run(run_dir: Path, trials: Sequence[TrialRecord]) -> tuple[list[Confirmed], int]:
@@ -67,13 +78,14 @@ def of_run(run_dir: Path, trials: Sequence[TrialRecord]) -> tuple[list[Confirmed
     if not (folder / SPEC).exists():
         return [], 0
     epochs = yaml.safe_load((folder / SPEC).read_text(encoding="utf-8"))["train"]["epochs"]
-    return confirmed(trials, ledger.read(folder)), epochs
+    return confirmed(trials, ledger.read(folder), baselines.read(run_dir)), epochs
 
 
 def agreement(found: Sequence[Confirmed]) -> str:
     """Whether the short training ranked these networks as the long one does; they are close by choice, so that a weak
     agreement here says little about the whole space."""
-    pairs = [(one.searched, one.mean) for one in found if one.searched is not None and one.mean is not None]
+    own = [one for one in found if not one.name]
+    pairs = [(one.searched, one.mean) for one in own if one.searched is not None and one.mean is not None]
     if len(pairs) < 3:
         return "Too few networks to say whether short and long training rank alike."
     frame = pd.DataFrame(pairs, columns=["searched", "confirmed"])
@@ -85,8 +97,9 @@ def section(found: Sequence[Confirmed], epochs: int) -> str:
     """HTML for the page; empty where nothing was confirmed."""
     if not found:
         return ""
-    columns = {
-        "id": "word",
+    tested = any(one.test_top1 for one in found)
+    columns = {"id": "word"} | ({"test top-1, % ± std (seeds)": "number"} if tested else {})
+    columns |= {
         "confirmed top-1, % ± std (seeds)": "number",
         "top-1 in the search, %": "number",
         "latency, ms (p50 ± IQR)": "number",
@@ -96,7 +109,8 @@ def section(found: Sequence[Confirmed], epochs: int) -> str:
     }
     rows = [
         [
-            one.arch.id,
+            one.name or one.arch.id,
+            *([spread(one.test_top1)] if tested else []),
             one.text,
             digits("top1", one.searched),
             *(figure(one.record, metric) for metric in ("latency_ms", "macs", "params")),
@@ -104,17 +118,22 @@ def section(found: Sequence[Confirmed], epochs: int) -> str:
         ]
         for one in found
     ]
-    note = f"The best of the front, trained again for {epochs} epochs with other seeds. {agreement(found)}"
-    return markup.section("Confirmation", markup.paragraph(note), markup.table(columns, rows))
+    also = " and the published networks" if any(one.name for one in found) else ""
+    notes = [f"The best of the front{also}, trained again for {epochs} epochs with other seeds. {agreement(found)}"]
+    notes += [TESTED] * tested
+    return markup.section("Confirmation", *map(markup.paragraph, notes), markup.table(columns, rows))
 
 
 def table(found: Sequence[Confirmed], epochs: int) -> Table:
     """The same for the terminal."""
     drawn = Table(title=f"Confirmed over {epochs} epochs", box=box.SIMPLE_HEAD, title_justify="left")
     drawn.add_column("id", no_wrap=True)
-    for heading in ("top-1, % ± std (seeds)", "in the search, %", "latency, ms", "MACs, M"):
+    tested = any(one.test_top1 for one in found)
+    for heading in (*["test top-1, % ± std (seeds)"] * tested, *HEADINGS):
         drawn.add_column(heading, justify="right")
     for one in found:
-        costs = (figure(one.record, metric) for metric in ("latency_ms", "macs"))
-        drawn.add_row(one.arch.id, one.text, digits("top1", one.searched), *costs)
+        accuracies = [*[spread(one.test_top1)] * tested, one.text, digits("top1", one.searched)]
+        drawn.add_row(
+            one.name or one.arch.id, *accuracies, *(figure(one.record, name) for name in ("latency_ms", "macs"))
+        )
     return drawn

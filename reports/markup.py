@@ -35,7 +35,8 @@ def table(columns: Mapping[str, str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def key(marks: Iterable[tuple[str, str, str]]) -> str:
-    """What the marks of figures mean: (``open``, ``stairs``, ``cross`` or empty, CSS with the colour, text) each."""
+    """What the marks of figures mean: (``open``, ``stairs``, ``cross``, ``diamond`` or nothing, CSS with the colour,
+    text) each."""
     spans = (f'<span><i class="{kind}" style="{style}"></i>{escape(text)}</span>' for kind, style, text in marks)
     return f'<p class="key help">{"".join(spans)}</p>'
 

@@ -13,7 +13,7 @@ import yaml
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
-from reports import confirmed, markup, pareto, summary
+from reports import baselines, confirmed, fidelity, markup, pareto, summary
 from reports.template import PAGE, STYLE
 from reports.units import UNITS, columns, costs, figure, unit
 from search_spaces import UserError
@@ -34,6 +34,7 @@ MARKS = (
     ("open", f"color:{pareto.OTHER}", "open: latency flagged"),
     ("stairs", f"color:{pareto.FRONT}", "best accuracy at this cost or below"),
 )
+BESIDE_MARK = ("diamond", f"background:{pareto.PUBLISHED}", "published networks, trained alike (pale: beyond a limit)")
 
 
 def write(run_dir: str | Path) -> Path:
@@ -43,8 +44,9 @@ def write(run_dir: str | Path) -> Path:
     """
     run_dir = Path(run_dir)
     spec, trials = read_spec(run_dir), ledger.read(run_dir)
-    confirmation = confirmed.section(*confirmed.of_run(run_dir, trials))
-    write_text(run_dir / REPORT, render(trials, spec, run_dir.resolve().name, confirmation))
+    confirmation = confirmed.section(*confirmed.of_run(run_dir, trials)) + fidelity.section(run_dir, spec)
+    beside = baselines.read(run_dir)
+    write_text(run_dir / REPORT, render(trials, spec, run_dir.resolve().name, confirmation, beside))
     return run_dir / REPORT
 
 
@@ -62,20 +64,30 @@ def read_spec(run_dir: Path) -> dict[str, Any]:
     return spec
 
 
-def render(trials: Sequence[TrialRecord], spec: Mapping[str, Any], name: str = "run", confirmation: str = "") -> str:
+def render(
+    trials: Sequence[TrialRecord],
+    spec: Mapping[str, Any],
+    name: str = "run",
+    confirmation: str = "",
+    beside: Mapping[str, Sequence[TrialRecord]] | None = None,
+) -> str:
     """The page as text. ``spec`` is any nested mapping with ``search.objectives`` and maybe ``search.constraints``;
-    ``confirmation``: HTML of ``confirmed.section``. Repeats of a network are one, with the means of their figures."""
+    ``confirmation``: HTML of ``confirmed.section``; ``beside``: what ``baselines.read`` gives. Repeats of a network are
+    one, with the means of their figures."""
     search = spec["search"]
     goals = objectives.check(search["objectives"])
     constraints = [parse(text, objectives.METRICS) for text in search.get("constraints") or ()]
     found = networks(trials) if search.get("repeats", 1) > 1 else trials
     headline = summary.headline(found, goals)
+    published = baselines.compare(beside or {}, found, goals, constraints)
+    panels = [pareto.panel(found, goals, cost, constraints, published) for cost in costs(goals, constraints)]
     sections = [
-        _figures([pareto.panel(found, goals, cost, constraints) for cost in costs(goals, constraints)], goals),
+        _figures(panels, goals),
         confirmation,
         _front_section(found, goals, columns(goals, constraints)),
+        baselines.section(published, goals, constraints),
         _others_section(trials),
-        _conditions_section(trials, spec),
+        _conditions_section([*trials, *(one.record for one in published)], spec),
     ]
     return PAGE.substitute(
         title=escape(f"{name}: {headline}"),
@@ -87,15 +99,16 @@ def render(trials: Sequence[TrialRecord], spec: Mapping[str, Any], name: str = "
 
 
 def _figures(panels: Sequence[pareto.Panel], goals: Sequence[str]) -> str:
-    drawn = [panel for panel in panels if panel.points]
+    drawn = [panel for panel in panels if panel.points or panel.beside]
     if not drawn:
         return markup.paragraph("There is nothing to plot: no finished network with an accuracy and a cost.")
     blocks = [figure_html(panel, f"top1-{panel.cost}", _help(panel, goals)) for panel in drawn]
-    absent = [UNITS[panel.cost].name for panel in panels if not panel.points]
+    absent = [UNITS[panel.cost].name for panel in panels if panel not in drawn]
+    marks = (*MARKS, BESIDE_MARK) if any(panel.beside for panel in drawn) else MARKS
     return markup.section(
         "Accuracy against cost",
         f"<script>{get_plotlyjs()}</script>",
-        markup.key(MARKS),
+        markup.key(marks),
         '<div class="figures">\n' + "\n".join(blocks) + "\n</div>",
         markup.paragraph(f"No finished network has a figure for {' or '.join(absent)}.") if absent else "",
     )

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
@@ -15,10 +16,16 @@ from search_spaces.constraint import Constraint
 from studies.ledger import TrialRecord
 from studies.pareto import front
 
+if TYPE_CHECKING:
+    from reports.baselines import Baseline
+
 # Okabe & Ito's palette, which colour-blind readers can tell apart; on white and on near-black alike.
-FRONT, OTHER, LIMIT = "#0072B2", "#999999", "#D55E00"
+FRONT, OTHER, LIMIT, PUBLISHED = "#0072B2", "#999999", "#D55E00", "#009E73"
 _AXIS = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
 HEIGHT = 400  # pixels
+Box = tuple[float, float, float, float]  # left, low, right, high
+# A name's letter, its line, and half a mark, as shares of what the points of a panel span, in three columns.
+LETTER, LINE, MARK = 0.025, 0.05, 0.02
 LOG_FROM = 5  # a cost that spans more than this factor gets a logarithmic axis
 
 
@@ -48,6 +55,7 @@ class Panel:
         this cost is not one of them, the stairs may pass through other points.
     limits: the search's constraints on either axis, as (axis, value in its unit, text).
     missing: ``ok`` trials without this cost or without top1, which cannot be shown.
+    beside: published networks that were trained alike, with their names; those that break a limit are faded.
     """
 
     cost: str
@@ -55,40 +63,60 @@ class Panel:
     stairs: tuple[tuple[float, float], ...]
     limits: tuple[tuple[str, float, str], ...]
     missing: int
+    beside: tuple[Point, ...] = ()
 
     @property
     def log_x(self) -> bool:
-        xs = [point.x for point in self.points] + [value for axis, value, _ in self.limits if axis == "x"]
+        xs = [point.x for point in (*self.points, *self.beside)]
+        xs += [value for axis, value, _ in self.limits if axis == "x"]
         return min(xs, default=0) > 0 and max(xs) > LOG_FROM * min(xs)
 
 
 def panel(
-    trials: Sequence[TrialRecord], objectives: Sequence[str], cost: str, constraints: Sequence[Constraint] = ()
+    trials: Sequence[TrialRecord],
+    objectives: Sequence[str],
+    cost: str,
+    constraints: Sequence[Constraint] = (),
+    baselines: Sequence[Baseline] = (),
 ) -> Panel:
     """The data of one panel; ``cost`` is any of ``UNITS`` but top1 and val_loss."""
     best = {trial.number for trial in front(trials, objectives)}
     scale = UNITS[cost].scale
     finished = [trial for trial in trials if trial.status == "ok"]
-    points = []
-    for trial in finished:
-        x, y = trial.metric(cost), trial.metric("top1")
-        if x is not None and y is not None and math.isfinite(x) and math.isfinite(y):
-            flagged = trial.outcome is not None and is_flagged(trial.outcome.latency)
-            points.append(Point(trial.number, x / scale, y, trial.number in best, flagged, hover(trial, objectives)))
+    drawn = (_point(trial, cost, hover(trial, objectives), trial.number in best) for trial in finished)
+    points = [point for point in drawn if point]
+    drawn = (
+        _point(one.record, cost, hover(one.record, objectives, one.name, one.text), False, one.name, bool(one.beyond))
+        for one in baselines
+        if one.record.status == "ok"
+    )
+    beside = tuple(point for point in drawn if point)
     steps = [(trial.metric(cost), trial.metric("top1")) for trial in front(trials, ("top1", cost))]
     limits = tuple(
         ("y" if limit.metric == "top1" else "x", limit.limit / UNITS[limit.metric].scale, str(limit))
         for limit in constraints
         if limit.metric in ("top1", cost)
     )
-    steps_up = stairs([(x / scale, y) for x, y in steps if x is not None and y is not None], points)
-    return Panel(cost, tuple(points), steps_up, limits, len(finished) - len(points))
+    steps_up = stairs([(x / scale, y) for x, y in steps if x is not None and y is not None], (*points, *beside))
+    return Panel(cost, tuple(points), steps_up, limits, len(finished) - len(points), beside)
 
 
-def hover(trial: TrialRecord, objectives: Sequence[str] = ()) -> str:
-    """Everything about one trial in a few lines; free text is escaped, since Plotly reads tags."""
+def _point(
+    trial: TrialRecord, cost: str, text: str, on_front: bool, label: str = "", faded: bool = False
+) -> Point | None:
+    x, y = trial.metric(cost), trial.metric("top1")
+    if x is None or y is None or not (math.isfinite(x) and math.isfinite(y)):
+        return None
+    flagged = trial.outcome is not None and is_flagged(trial.outcome.latency)
+    return Point(trial.number, x / UNITS[cost].scale, y, on_front, flagged, text, label, faded)
+
+
+def hover(trial: TrialRecord, objectives: Sequence[str] = (), name: str = "", note: str = "") -> str:
+    """Everything about one trial, or about a published network with its ``name`` and a note, in a few lines; free text
+    is escaped, since Plotly reads tags."""
     outcome = trial.outcome
-    lines = [f"<b>trial {trial.number}</b> {trial.arch.id}", f"top-1 {figure(trial, 'top1')} %"]
+    lines = [f"<b>{name or f'trial {trial.number}'}</b> {trial.arch.id}", f"top-1 {figure(trial, 'top1')} %"]
+    lines += [html.escape(note)] * bool(note)
     if outcome and outcome.latency:
         lines.append(f"latency {figure(trial, 'latency_ms')} ms (p50 ± IQR)")
         if is_flagged(outcome.latency):
@@ -125,6 +153,7 @@ def draw(data: Panel) -> go.Figure:
                 hovertext=[point.hover for point in chosen],
                 hoverinfo="text",
             )
+    _draw_beside(drawing, data)
     for axis, value, text in data.limits:
         # Plotly places a shape on a logarithmic axis by value, but its label by exponent; `label` follows the shape.
         line = {"dash": "dash", "color": LIMIT, "width": 1.5}
@@ -148,6 +177,68 @@ def draw(data: Panel) -> go.Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     return drawing
+
+
+def _draw_beside(drawing: go.Figure, data: Panel) -> None:
+    """The published networks as diamonds, their names on the sides where there is room."""
+    for flagged in (False, True):
+        sides = zip(data.beside, name_sides(data), strict=True)
+        if chosen := [(point, side) for point, side in sides if point.flagged == flagged]:
+            drawing.add_scatter(
+                x=[point.x for point, _ in chosen],
+                y=[point.y for point, _ in chosen],
+                mode="markers+text",
+                text=[html.escape(point.label) for point, _ in chosen],
+                textposition=[side for _, side in chosen],
+                name="published network" + (", latency flagged" if flagged else ""),
+                marker={
+                    "color": PUBLISHED,
+                    "size": 11,
+                    "symbol": "diamond-open" if flagged else "diamond",
+                    "opacity": [0.5 if point.faded else 1.0 for point, _ in chosen],
+                    "line": {"width": 2 if flagged else 0},
+                },
+                hovertext=[point.hover for point, _ in chosen],
+                hoverinfo="text",
+            )
+
+
+def name_sides(data: Panel) -> list[str]:
+    """Where the name of each of ``beside`` stands: one after another, on the side of its point where least of it is
+    beyond the panel or over other points and names."""
+    everything = [*data.beside, *data.points]
+    xs = _unit([math.log(point.x) if data.log_x else point.x for point in everything])
+    ys = _unit([point.y for point in everything])
+    marks = list(zip(xs, ys, strict=True))
+    taken: list[Box] = [(x - MARK, y - MARK, x + MARK, y + MARK) for x, y in marks]
+    sides = []
+    for point, (x, y) in zip(data.beside, marks, strict=False):
+        width = LETTER * len(point.label)
+        boxes = {
+            f"{rise} {side}": (x - width * (side == "left"), low, x + width * (side == "right"), low + LINE)
+            for rise, low in (("top", y + MARK), ("bottom", y - MARK - LINE))
+            for side in ("left", "right")
+        }
+        best = min(boxes, key=lambda side: _hidden(boxes[side], taken))
+        taken.append(boxes[best])
+        sides.append(best)
+    return sides
+
+
+def _unit(values: Sequence[float]) -> list[float]:
+    """From 0 for the least to 1 for the most."""
+    low, span = min(values, default=0.0), max(values, default=0.0) - min(values, default=0.0)
+    return [(value - low) / (span or 1.0) for value in values]
+
+
+def _hidden(box: Box, taken: Sequence[Box]) -> float:
+    """How much of it would be beyond the panel's sides, or over ``taken``."""
+    left, low, right, high = box
+    beyond = (max(0.0, -left) + max(0.0, right - 1)) * (high - low)
+    return beyond + sum(
+        max(0.0, min(right, other[2]) - max(left, other[0])) * max(0.0, min(high, other[3]) - max(low, other[1]))
+        for other in taken
+    )
 
 
 def _across(axis: str, value: float) -> dict[str, object]:

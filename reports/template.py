@@ -44,6 +44,7 @@ figure { margin: 0; min-width: 0; }
 .key span { display: inline-block; margin-right: 18px; }
 .key i { display: inline-block; width: 11px; height: 11px; border-radius: 50%; margin-right: 6px; }
 .key i.stairs { width: 20px; height: 0; border-radius: 0; border-top: 2px solid; vertical-align: middle; }
+.key i.diamond { border-radius: 0; transform: rotate(45deg) scale(0.8); }
 .key i.open { border: 2px solid; }
 .key i.cross { border-radius: 0; width: auto; height: auto; }
 .key i.cross::before { content: "\\00d7"; font: 700 17px/11px system-ui, sans-serif; }

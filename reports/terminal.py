@@ -15,6 +15,10 @@ from studies.ledger import TrialRecord
 from studies.pareto import front
 
 MOST_CAUSES = 5
+FLAGGED = (
+    f"{FLAG} this latency failed a check of its own measurement or is less precise than asked for; "
+    "measure again before relying on it"
+)
 # Two lines, so that the longest usual block string still fits beside the figures in 80 columns.
 HEADINGS = {
     "top1": "top-1\n%",
@@ -51,10 +55,7 @@ def front_table(
         network = f"{trial.arch.text} @{trial.arch.resolution}"
         table.add_row(trial.arch.id, *(figure(trial, name) for name in metrics), Text(network))
     if any(trial.outcome and is_flagged(trial.outcome.latency) for trial in best):
-        table.caption = (
-            f"{FLAG} this latency failed a check of its own measurement or is less precise than asked for; "
-            "measure again before relying on it"
-        )
+        table.caption = FLAGGED
     return table
 
 

@@ -81,6 +81,7 @@ class Outcome:
     status: ``ok``; ``rejected`` (a constraint is violated; ``violations`` says by how much); ``stopped``; ``failed``.
     top1: percent, of the last epoch, on the validation split. macs: conv + linear multiply-adds at the trial's
         resolution and number of classes; macs_fvcore: the same, counted by fvcore on the built model.
+    test_top1: percent, on the test split, which no decision looks at: measured once a network is confirmed only.
     step_time_s: median time of one training step. peak_memory_mb: most memory that training took, in MB (1e6 bytes).
     timings: seconds by phase.
     violations: share over the limit by constraint text, for example ``{"latency_ms<=8": 0.16}``.
@@ -96,6 +97,7 @@ class Outcome:
     val_loss: float | None = None
     step_time_s: float | None = None
     peak_memory_mb: float | None = None
+    test_top1: float | None = None
     violations: dict[str, float] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from typing import Any
 
 from studies.ledger import Curve, Latency, Outcome, TrialRecord
 
-MEANS = ("top1", "val_loss", "step_time_s", "peak_memory_mb")
+MEANS = ("top1", "test_top1", "val_loss", "step_time_s", "peak_memory_mb")
 LATENCY_MEANS = ("p50_ms", "iqr_ms", "ratio")
 ORDER = ("rejected", "stopped", "failed")
 

@@ -16,7 +16,7 @@ from studies.ledger import LEDGER, TrialRecord
 
 SPEC, SPACE, LOG, ARCHS = "spec.yaml", "space.yaml", "log.txt", "archs"
 LATENCY_TABLE = "latency_table.json"
-CHECKPOINTS, WARM_START, CONFIRM = "checkpoints", "warm_start", "confirm"
+CHECKPOINTS, WARM_START, CONFIRM, BASELINES = "checkpoints", "warm_start", "confirm", "baselines"
 
 
 def check_free(path: Path) -> None:

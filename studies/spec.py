@@ -15,12 +15,10 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 
 from search_spaces import UserError, constraint
-from studies import objectives
+from studies import objectives, recipes
+from studies.bounds import Count, NotNegative, Positive, Share
+from studies.train_spec import TrainSpec, check_training
 
-Positive = Annotated[float, Gt(0), Lt(float("inf"))]
-NotNegative = Annotated[float, Ge(0), Lt(float("inf"))]
-Count = Annotated[int, Ge(1)]
-Share = Annotated[float, Ge(0), Lt(1)]
 _ON_DEVICE = ("latency_ms", "step_time_s", "peak_memory_mb", "mnasnet", "v2")
 _DURATION = re.compile(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?")
 
@@ -37,37 +35,20 @@ class SpaceSpec:
 class DataSpec:
     """source: NAME or NAME:ARGUMENT (nas.data). resolution: image side in pixels; None: the source's own default.
 
-    max_per_class keeps so many images of each class, drawn with the run's seed.
+    test_fraction: of the images that nothing looks at before the end, where the source has none of its own;
+    val_fraction: of the others. max_per_class keeps so many images of each class, drawn with the run's seed. share: of
+    each class's training images that are trained on; validation stays as it is.
+    cache_gb: most that decoded images take on a host's disk, of this and of other runs (nas/data/cache.py); images that
+    would take more are decoded again in every epoch.
     """
 
     source: str = "glyphs"
     resolution: Annotated[int, Ge(8)] | None = None
     val_fraction: Annotated[float, Gt(0), Lt(1)] = 0.25
+    test_fraction: Share = 0.1
     max_per_class: Annotated[int, Ge(2)] | None = None
-
-
-@dataclass(frozen=True)
-class TrainSpec:
-    """How a candidate is short-trained: warm-up (a share of all steps), then cosine decay to zero.
-
-    The defaults are for a few hundred steps, in which dropout and augmentation blur the ranking (benchmarks/noise.py).
-    zero_init_residual: residual branches start at zero; without it deep and narrow networks stay at chance for hundreds
-    of steps. augment: random shifts and, where the data allow it, mirroring. amp: half precision on a GPU.
-    """
-
-    epochs: Count = 4
-    batch_size: Annotated[int, Ge(2)] = 32
-    optimizer: Literal["adamw", "sgd", "rmsprop"] = "adamw"
-    learning_rate: Positive = 1.5e-3
-    weight_decay: NotNegative = 0.02
-    momentum: Share = 0.9
-    warmup: Share = 0.15
-    label_smoothing: Share = 0.1
-    dropout: Share = 0.0
-    drop_path: Share = 0.0
-    zero_init_residual: bool = True
-    augment: bool = False
-    amp: bool = True
+    share: Annotated[float, Gt(0), Le(1)] = 1.0
+    cache_gb: NotNegative = 50.0
 
 
 @dataclass(frozen=True)
@@ -111,6 +92,7 @@ class SearchSpec:
     early_stop: ``asha`` stops the worse networks at epochs grace_epochs, grace_epochs * reduction, ...; of those that
     reach one of these, one in ``reduction`` goes on.
     warm_start: run folder whose trials the sampler learns from before its first proposal.
+    baselines: published networks (search_spaces.published) that are trained and measured beside the candidates.
     population: of nsga2 and evolution; lag: see ``studies.proposer.Proposer``. None: derived from trials and from the
     trials at a time, and recorded, since they decide what is proposed.
     """
@@ -125,6 +107,7 @@ class SearchSpec:
     grace_epochs: Count = 1
     reduction: Annotated[int, Ge(2)] = 3
     warm_start: str | None = None
+    baselines: tuple[str, ...] = ()
     population: Annotated[int, Ge(2)] | None = None
     lag: Annotated[int, Ge(0)] | None = None
 
@@ -135,7 +118,8 @@ class SearchSpec:
 
 @dataclass(frozen=True)
 class ConfirmSpec:
-    """After the search, ``networks`` of its best are trained again, each with ``seeds`` seeds, for ``epochs`` epochs.
+    """After the search, ``networks`` of its best and the baselines are trained again, each with ``seeds`` seeds, for
+    ``epochs`` epochs.
 
     networks: 0: none. epochs: None: four times those of the search.
     """
@@ -201,6 +185,7 @@ def parse(data: Mapping[str, Any]) -> Spec:
     if isinstance(data, Mapping) and any(key in RECORDED for key in data):
         data = _of_run({key: value for key, value in data.items() if key not in RECORDED})
     _check_names(Spec, data, "")
+    data = recipes.applied(data, [f.name for f in fields(TrainSpec)])
     try:
         spec = TypeAdapter(Spec).validate_python(data, strict=False)
     except ValidationError as error:
@@ -212,6 +197,7 @@ def parse(data: Mapping[str, Any]) -> Spec:
     _ = spec.constraints, spec.search.budget_s
     if spec.search.early_stop == "asha":
         _check_early_stop(spec)
+    check_training(spec.train)
     if (share := spec.resources.gpus_per_trial) > 1 and share % 1:
         raise UserError(f"resources.gpus_per_trial: {share} is neither a whole number nor at most 1")
     return spec
@@ -220,6 +206,8 @@ def parse(data: Mapping[str, Any]) -> Spec:
 def _check_early_stop(spec: Spec) -> None:
     """Stopping that could never stop anything, or would make repeats mean something else, is a mistake."""
     search = spec.search
+    if spec.train.seconds:
+        raise UserError("search.early_stop: 'asha' compares at epochs, so it does not go with train.seconds")
     if search.grace_epochs >= spec.train.epochs:
         raise UserError(f"search.grace_epochs: {search.grace_epochs} is not less than train.epochs {spec.train.epochs}")
     if "peak_memory_mb" in search.objectives:
@@ -272,11 +260,16 @@ def read_setting(text: str) -> tuple[str, Any]:
 
 def _of_run(data: dict[str, Any]) -> dict[str, Any]:
     """A run's spec.yaml, maybe of an earlier version, which had other fields and measured in one way only."""
-    latency = data.get("latency")
-    if not isinstance(latency, Mapping) or not RETIRED & latency.keys():
-        return data
-    kept = {name: value for name, value in latency.items() if name not in RETIRED}
-    return data | {"latency": {"mode": "eager", "dtype": "float32", **kept}}
+    images, latency, train = data.get("data"), data.get("latency"), data.get("train")
+    if isinstance(images, Mapping) and "test_fraction" not in images:  # no test images were taken out of the others
+        data = data | {"data": {**images, "test_fraction": 0.0}}
+    if isinstance(latency, Mapping) and RETIRED & latency.keys():
+        kept = {name: value for name, value in latency.items() if name not in RETIRED}
+        data = data | {"latency": {"mode": "eager", "dtype": "float32", **kept}}
+    if isinstance(train, Mapping) and "augment" in train:
+        kept = {name: value for name, value in train.items() if name != "augment"}
+        data = data | {"train": {"crop": "shift" if train["augment"] else "none", **kept}}
+    return data
 
 
 def _check_names(cls: type, data: Any, where: str) -> None:

@@ -19,6 +19,14 @@ def own_lease(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """What the tests decode is not left in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """torch computes in one thread; for a whole file: ``pytestmark = pytest.mark.usefixtures("one_thread")``."""

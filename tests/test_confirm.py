@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from reports.confirmed import agreement, confirmed
+from reports.confirmed import agreement, confirmed, section, table
 from reports.page import read_spec
 from search_spaces import load
 from studies.ledger import LEDGER, Outcome, TrialRecord, read
@@ -68,6 +69,36 @@ def test_confirmed_networks_come_with_the_spread_of_their_seeds():
     assert [(one.searched, one.mean, one.text) for one in found[:1]] == [(50.0, 80.5, "80.50 ± 0.71 (2)")]
     assert "-1.00, over 3 networks" in agreement(found)
     assert "Too few" in agreement(found[:2])
+
+
+def test_the_test_split_is_shown_where_it_was_looked_at_and_orders_nothing():
+    names = ["efficientnet_b0", "efficientnet_b1", "resnet18"]
+    again = [
+        replace(one, outcome=replace(one.outcome, test_top1=test))
+        for one, test in zip(
+            [record(n, name, 80.0 - n, seed) for n, name in enumerate(names) for seed in (0, 1)],
+            (70.0, 71.0, 75.0, 77.0, None, None),
+            strict=True,
+        )
+    ]
+    beside = {"resnet18": [record(0, "resnet18", 40.0)]}
+    found = confirmed([record(0, "efficientnet_b0", 50.0)], again, beside)
+    assert [(one.name, one.searched, one.test_top1) for one in found] == [
+        ("", 50.0, (70.0, 71.0)),
+        ("", None, (75.0, 77.0)),
+        ("resnet18", 40.0, ()),
+    ]
+    assert networks(again)[1].outcome.test_top1 == 76.0
+    assert Outcome.from_dict(again[0].outcome.to_dict()) == again[0].outcome
+    text = section(found, 8)
+    assert "test top-1, % ± std (seeds)" in text
+    assert "76.00 ± 1.41 (2)" in text
+    assert "The best of the front and the published networks, trained again for 8 epochs" in text
+    headings = [column.header for column in table(found, 8).columns]
+    assert headings[1:3] == ["test top-1, % ± std (seeds)", "top-1, % ± std (seeds)"]
+    untested = [replace(one, test_top1=(), name="") for one in found]
+    assert "test top-1" not in section(untested, 8).lower()
+    assert "test" not in str([column.header for column in table(untested, 8).columns])
 
 
 def test_of_a_front_those_stay_that_span_most_of_it():

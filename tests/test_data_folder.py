@@ -4,41 +4,25 @@ import os
 
 import numpy as np
 import pytest
+from images import COLORS, photo, photos, pixels
 from PIL import Image
 
 from nas import data
 from nas.data.decode import decode_square
 from search_spaces.errors import UserError
 
-COLORS = {"cat": (200, 30, 30), "dog": (30, 200, 30), "owl": (30, 30, 200)}
-
-
-def photo(path, color, size=(40, 30), **save):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(list(path.name.encode()))
-    pixels = np.clip(np.array(color) + rng.normal(0, 10, (size[1], size[0], 3)), 0, 255).astype(np.uint8)
-    Image.fromarray(pixels).save(path, **save)
-
-
-def photos(root, counts=(6, 9, 13)):
-    """Class folders of unequal size, JPEG and PNG in turn, in several sizes."""
-    for (name, color), count in zip(COLORS.items(), counts, strict=True):
-        for i in range(count):
-            photo(root / name / f"{i}.{'jpg' if i % 2 else 'png'}", color, size=(33 + 7 * i, 60 - 2 * i))
-    return root
-
 
 def load(root, **more):
-    return data.load(f"imagefolder:{root}", **{"resolution": 16, "seed": 0} | more)
+    return data.load(f"imagefolder:{root}", **{"resolution": 16, "seed": 0, "test_fraction": 0} | more)
 
 
 def test_class_folders_are_split(tmp_path):
     got = load(photos(tmp_path))
     assert got.classes == ("cat", "dog", "owl")
-    assert len(got.train_labels) + len(got.val_labels) == 28
-    assert np.bincount(got.val_labels).tolist() in ([1, 3, 3], [2, 2, 3])  # 1.5, 2.25, 3.25, rounded as they add up
+    assert len(got.train.labels) + len(got.val.labels) == 28
+    assert np.bincount(got.val.labels).tolist() in ([1, 3, 3], [2, 2, 3])  # 1.5, 2.25, 3.25, rounded as they add up
     for label, color in enumerate(COLORS.values()):
-        mean = got.train_images[got.train_labels == label].mean(axis=(0, 2, 3))
+        mean = pixels(got.train)[got.train.labels == label].mean(axis=(0, 2, 3))
         assert mean == pytest.approx(color, abs=6)
 
 
@@ -50,11 +34,11 @@ def test_train_and_val_folders_are_kept(tmp_path, deeper):
         (tmp_path / "val/owl" / deeper).mkdir(parents=True)
         (tmp_path / "val/owl/0.png").rename(tmp_path / "val/owl" / deeper / "0.png")
     got = load(tmp_path, val_fraction=0.5)
-    assert np.bincount(got.train_labels).tolist() == [6, 9, 13]
-    assert np.bincount(got.val_labels).tolist() == [2, 3, 4]
+    assert np.bincount(got.train.labels).tolist() == [6, 9, 13]
+    assert np.bincount(got.val.labels).tolist() == [2, 3, 4]
     few = load(tmp_path, max_per_class=8)
-    assert np.bincount(few.train_labels).tolist() == [6, 6, 6]
-    assert np.bincount(few.val_labels).tolist() == [2, 2, 2]
+    assert np.bincount(few.train.labels).tolist() == [6, 6, 6]
+    assert np.bincount(few.val.labels).tolist() == [2, 2, 2]
 
 
 def test_a_train_folder_alone_is_split_and_a_class_may_be_called_train(tmp_path):
@@ -62,8 +46,8 @@ def test_a_train_folder_alone_is_split_and_a_class_may_be_called_train(tmp_path)
     for name in ("valid", "test"):
         photos(tmp_path / "alone" / name)
     got = load(tmp_path / "alone")
-    assert len(got.train_labels) + len(got.val_labels) == 28
-    assert got.warnings == (f"{tmp_path}/alone/valid: skipped, only train and val are read",)
+    assert len(got.train.labels) + len(got.val.labels) == 28
+    assert got.warnings == (f"{tmp_path}/alone/valid: skipped, only train, val and test are read",)
     for name in ("train", "tram"):
         photo(tmp_path / "rail" / name / "1.png", (1, 2, 3))
         photo(tmp_path / "rail" / name / "2.png", (1, 2, 3))
@@ -73,8 +57,8 @@ def test_a_train_folder_alone_is_split_and_a_class_may_be_called_train(tmp_path)
 def test_shorter_side_is_resized_and_the_centre_cut_out(tmp_path):
     wide = np.zeros((40, 120, 3), np.uint8)
     wide[:, 40:80] = (250, 120, 10)
-    for name, pixels in (("wide", wide), ("tall", wide.transpose(1, 0, 2))):
-        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    for name, image in (("wide", wide), ("tall", wide.transpose(1, 0, 2))):
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
         square = decode_square(tmp_path / f"{name}.png", 20)
         assert square.shape == (20, 20, 3)
         assert np.all(np.abs(square[2:-2, 2:-2].astype(int) - (250, 120, 10)) <= 1)  # the filter sees past the cut
@@ -144,13 +128,13 @@ def test_damaged_and_foreign_files_are_skipped_with_a_line_each(tmp_path):
         (tmp_path / hidden).write_bytes(b"x")
     (tmp_path / ".git").mkdir()
     got = load(tmp_path)
-    assert len(got.train_labels) + len(got.val_labels) == 26
+    assert len(got.train.labels) + len(got.val.labels) == 26
     lines = {
         os.path.relpath(line.split(": skipped, ")[0], tmp_path): line.split(": skipped, ")[1] for line in got.warnings
     }
     assert set(lines) == {"dog/1.jpg", "owl/2.png", "cat/fake.jpg", "cat/none.webp", "cat/notes.txt", "labels.csv"}
     assert "truncated" in lines["dog/1.jpg"]
-    assert lines["cat/fake.jpg"] == "not a JPEG, PNG, WebP or BMP image"
+    assert lines["cat/fake.jpg"] == "not a JPEG, PNG, WebP, BMP or GIF image"
     assert lines["cat/notes.txt"].startswith("not an image (.jpg")
     assert lines["labels.csv"] == "not in a class folder"
     assert all("\n" not in line for line in got.warnings)
@@ -164,7 +148,7 @@ def test_an_empty_class_folder(tmp_path):
         data.check(f"imagefolder:{tmp_path}")
     (tmp_path / "eel/1.jpg").write_text("not a photo")
     data.check(f"imagefolder:{tmp_path}")
-    with pytest.raises(UserError, match=f"{tmp_path}/eel: no usable image in this class folder.*eel/1.jpg: skipped"):
+    with pytest.raises(UserError, match=f"class 'eel' has no usable image; the first, {tmp_path}/eel/1.jpg: skipped"):
         load(tmp_path)
 
 

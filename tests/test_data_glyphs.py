@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from images import pixels
 from PIL import Image
 
 from nas import data
@@ -13,19 +14,19 @@ PLAIN = "clutter=0,noise=0,rotation=0,contrast=100-100,size=0.6-0.6"
 
 def test_defaults():
     got = data.load("glyphs", 8, seed=0, val_fraction=1 / 3)
-    assert (len(got.train_images), len(got.val_images), got.num_classes) == (2133, 1067, 10)
+    assert (len(pixels(got.train)), len(pixels(got.val)), got.num_classes) == (2133, 1067, 10)
     assert parse("") == Options()
 
 
 def test_an_image_depends_on_seed_and_index_only():
     few, many = data.load("glyphs:n=64", 16, seed=1), data.load("glyphs:n=640", 16, seed=1)
-    images = {image.tobytes() for image in np.concatenate([many.train_images, many.val_images])}
-    assert {image.tobytes() for image in np.concatenate([few.train_images, few.val_images])} <= images
+    images = {image.tobytes() for image in np.concatenate([pixels(many.train), pixels(many.val)])}
+    assert {image.tobytes() for image in np.concatenate([pixels(few.train), pixels(few.val)])} <= images
 
 
 def test_higher_resolution_is_the_same_image_with_more_detail():
-    small = data.load("glyphs:n=64,noise=0", 16, seed=2).train_images[:, 0].astype(float)
-    large = data.load("glyphs:n=64,noise=0", 64, seed=2).train_images[:, 0].astype(float)
+    small = pixels(data.load("glyphs:n=64,noise=0", 16, seed=2).train)[:, 0].astype(float)
+    large = pixels(data.load("glyphs:n=64,noise=0", 64, seed=2).train)[:, 0].astype(float)
     shrunk = np.stack([np.asarray(Image.fromarray(x).reduce(4), float) for x in large.astype(np.uint8)])
     alike = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(small, shrunk, strict=True)]
     assert np.median(alike) > 0.85
@@ -35,14 +36,14 @@ def test_higher_resolution_is_the_same_image_with_more_detail():
 
 
 def test_options_shape_the_images():
-    plain = data.load(f"glyphs:n=32,{PLAIN}", 64, seed=0).train_images[:, 0].astype(int)
+    plain = pixels(data.load(f"glyphs:n=32,{PLAIN}", 64, seed=0).train)[:, 0].astype(int)
     contrast = plain.max(axis=(1, 2)) - plain.min(axis=(1, 2))
     assert np.all(np.abs(contrast - 100) <= 1)
-    noisy = data.load(f"glyphs:n=32,{PLAIN.replace('noise=0', 'noise=8')}", 64, seed=0).train_images[:, 0]
+    noisy = pixels(data.load(f"glyphs:n=32,{PLAIN.replace('noise=0', 'noise=8')}", 64, seed=0).train)[:, 0]
     assert (noisy.astype(int) - plain).std() == pytest.approx(8, abs=0.5)
     sizes = {}
     for size in ("0.3-0.3", "0.9-0.9"):
-        got = data.load(f"glyphs:n=32,{PLAIN.replace('0.6-0.6', size)}", 64, seed=0).train_images[:, 0]
+        got = pixels(data.load(f"glyphs:n=32,{PLAIN.replace('0.6-0.6', size)}", 64, seed=0).train)[:, 0]
         paper = np.median(got, axis=(1, 2), keepdims=True)
         ys = np.nonzero(np.abs(got - paper) > 50)[1]
         sizes[size] = len(ys)
@@ -67,7 +68,7 @@ def test_characters_are_distinct():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("colour=red", "unknown option 'colour'; one of classes, n, clutter, noise, contrast, size, rotation"),
+        ("colour=red", "unknown option 'colour'; one of classes, n, clutter, noise, contrast, size, rotation, side"),
         ("classes", "classes= is not an integer from 2 to 36"),
         ("classes=37", "classes=37 is not an integer from 2 to 36"),
         ("n=many", "n=many is not an integer"),
@@ -83,3 +84,24 @@ def test_bad_options_name_what_is_allowed(options, message):
     with pytest.raises(UserError, match=message) as caught:
         data.check(f"glyphs:{options}")
     assert str(caught.value).startswith(f"data 'glyphs:{options}': ")
+
+
+def test_size_64_is_the_side_where_no_resolution_is_asked_for():
+    assert data.default_resolution("glyphs:classes=32,size=64,n=200") == 64
+    assert data.default_resolution("glyphs:size=0.5-0.8") == 32
+    plain, sized = data.load("glyphs:n=64", 16, seed=0), data.load("glyphs:n=64,size=64", 16, seed=0)
+    assert np.array_equal(pixels(plain.train), pixels(sized.train))
+
+
+def test_test_images_are_drawn_beyond_the_others():
+    """So that a training is the same whether any are held out or not."""
+    none, some = data.load("glyphs:n=80", 16, seed=3, test_fraction=0), data.load("glyphs:n=80", 16, seed=3)
+    assert none.test is None
+    assert np.array_equal(pixels(none.train), pixels(some.train))
+    assert np.array_equal(pixels(none.val), pixels(some.val))
+    assert len(some.test) == 8
+    more = data.load("glyphs:n=88", 16, seed=3, test_fraction=0)
+    drawn = {image.tobytes() for split in (more.train, more.val) for image in pixels(split)}
+    before = {image.tobytes() for split in (some.train, some.val) for image in pixels(split)}
+    assert {image.tobytes() for image in pixels(some.test)} == drawn - before
+    assert some.test.labels.tolist() == [i % 10 for i in range(80, 88)]

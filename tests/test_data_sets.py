@@ -1,46 +1,18 @@
 """What holds for every source: shapes, seeds, splits; and what an ImageSet says about itself."""
 
-import hashlib
 import pickle
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from images import cifar_batches, pixels
 from PIL import Image
 
 from nas import data
-from nas.data import pool
-from nas.data.split import keep_per_class, stratified
+from nas.data import imageset
+from nas.data.split import held_out, keep_per_class, stratified
 from search_spaces.errors import UserError
-
-
-def cifar_batches(root, monkeypatch, name="cifar10", n=100):
-    """A made-up CIFAR of n noise images, and torchvision's checksums set to its files."""
-    from torchvision import datasets
-
-    cls = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    classes = 10 if name == "cifar10" else 100
-    folder = root / cls.base_folder
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-
-    def write(file, content):
-        blob = pickle.dumps(content)
-        (folder / file).write_bytes(blob)
-        return hashlib.md5(blob).hexdigest()
-
-    train_list = []
-    for file, _ in cls.train_list:
-        labels = (np.arange(n) % classes).tolist()
-        batch = {"data": rng.integers(0, 256, (n, 3072)).astype(np.uint8)}
-        batch["labels" if name == "cifar10" else "fine_labels"] = labels
-        train_list.append([file, write(file, batch)])
-    names = [f"thing{i}" for i in range(classes)]
-    meta = cls.meta | {"md5": write(cls.meta["filename"], {cls.meta["key"]: names})}
-    monkeypatch.setattr(cls, "train_list", train_list)
-    monkeypatch.setattr(cls, "meta", meta)
-    return folder
 
 
 @pytest.fixture
@@ -64,78 +36,92 @@ SOURCES = ["digits", "glyphs:n=200", "imagefolder", "cifar10", "cifar100"]
 
 @pytest.mark.parametrize("source", SOURCES, indirect=True)
 def test_every_source_keeps_the_contract(source):
-    data.check(source)
+    outline = data.check(source)
     ticks = []
-    got = data.load(source, 16, seed=3, on_progress=lambda done, total: ticks.append((done, total)))
-    total = len(got.train_images) + len(got.val_images)
-    assert got.train_images.shape == (len(got.train_labels), 3, 16, 16)
-    assert got.val_images.shape == (len(got.val_labels), 3, 16, 16)
-    assert got.train_images.dtype == got.val_images.dtype == np.uint8
-    assert got.train_labels.dtype == got.val_labels.dtype == np.int64
+    got = data.load(source, 16, seed=3, test_fraction=0, on_progress=lambda done, total: ticks.append((done, total)))
+    total = len(got.train) + len(got.val)
+    assert (outline.classes, outline.images) == (got.num_classes, total)
+    assert data.check(source) == outline
+    assert pixels(got.train).shape == (len(got.train.labels), 3, 16, 16)
+    assert pixels(got.val).shape == (len(got.val.labels), 3, 16, 16)
+    assert pixels(got.train).dtype == pixels(got.val).dtype == np.uint8
+    assert got.train.labels.dtype == got.val.labels.dtype == np.int64
     assert (got.name, got.resolution, got.num_classes) == (source, 16, len(got.classes))
-    assert len(got.val_images) / total == pytest.approx(0.25, abs=0.01)
+    assert len(pixels(got.val)) / total == pytest.approx(0.25, abs=0.01)
     assert got.flip == (not source.startswith(("digits", "glyphs")))
     assert got.warnings == ()
     assert ticks == [(i + 1, total) for i in range(total)]
 
-    every = np.bincount(np.concatenate([got.train_labels, got.val_labels]))
-    val = np.bincount(got.val_labels, minlength=got.num_classes)
+    every = np.bincount(np.concatenate([got.train.labels, got.val.labels]))
+    val = np.bincount(got.val.labels, minlength=got.num_classes)
     assert np.all(np.abs(val - every * 0.25) < 1)
-    shown = {image.tobytes() for image in got.train_images}
-    assert not shown & {image.tobytes() for image in got.val_images}
+    shown = {image.tobytes() for image in pixels(got.train)}
+    assert not shown & {image.tobytes() for image in pixels(got.val)}
 
-    same, other = data.load(source, 16, seed=3), data.load(source, 16, seed=4)
-    for name in ("train_images", "train_labels", "val_images", "val_labels"):
-        assert np.array_equal(getattr(got, name), getattr(same, name))
-    assert not np.array_equal(got.train_images, other.train_images)
+    same, other = (data.load(source, 16, seed=seed, test_fraction=0) for seed in (3, 4))
+    for ours, theirs in ((got.train, same.train), (got.val, same.val)):
+        assert np.array_equal(pixels(ours), pixels(theirs))
+        assert np.array_equal(ours.labels, theirs.labels)
+    assert got.fingerprint == same.fingerprint != other.fingerprint
+    assert not np.array_equal(pixels(got.train), pixels(other.train))
+
+
+@pytest.mark.parametrize("source", ["digits", "glyphs:n=200", "imagefolder"], indirect=True)
+def test_test_images_are_none_of_the_others(source):
+    got = data.load(source, 16, seed=3)
+    shown = {image.tobytes() for split in (got.train, got.val) for image in pixels(split)}
+    assert not shown & {image.tobytes() for image in pixels(got.test)}
+    assert len(got.test) / data.check(source).images == pytest.approx(0.1, abs=0.02)
+    again = data.load(source, 16, seed=3)
+    assert np.array_equal(pixels(got.test), pixels(again.test))
+    assert np.array_equal(got.test.labels, again.test.labels)
+
+
+@pytest.mark.parametrize("source", ["digits", "glyphs:n=200", "imagefolder"], indirect=True)
+@pytest.mark.parametrize("more", [{}, {"cache_gb": 0}], ids=["mapped", "streamed"])
+def test_a_set_is_the_same_wherever_its_pixels_lie(source, more, tmp_path_factory, monkeypatch):
+    """Mapped, streamed, sent to another host, and pickled for another process."""
+    mapped = data.load(source, 16, seed=3)
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path_factory.mktemp("other")))
+    got = data.load(source, 16, seed=3, **more)
+    assert got.train.pixels.resident == (not more)
+    blob = pickle.dumps(got)
+    assert len(blob) < 100_000
+    for other in (got, pickle.loads(blob), got.portable(test=True), mapped.portable(test=True)):
+        for name in ("train", "val", "test"):
+            ours, theirs = getattr(mapped, name), getattr(other, name)
+            assert np.array_equal(pixels(ours), pixels(theirs))
+            assert np.array_equal(ours.labels, theirs.labels)
+        assert (other.mean, other.std, other.classes) == (mapped.mean, mapped.std, mapped.classes)
+    batch = got.val.batch(np.array([2, 0, 2]))
+    assert np.array_equal(batch, pixels(mapped.val)[[2, 0, 2]])
+    batch[:] = 7  # a copy
+    assert np.array_equal(pixels(got.val), pixels(mapped.val))
 
 
 @pytest.mark.parametrize("source", SOURCES, indirect=True)
 def test_max_per_class_keeps_a_part_of_the_whole(source):
-    whole, part = data.load(source, 16, seed=0), data.load(source, 16, seed=0, max_per_class=4)
-    assert np.all(np.bincount(part.train_labels) == 3)
-    assert np.all(np.bincount(part.val_labels) == 1)
-    images = {image.tobytes() for image in np.concatenate([whole.train_images, whole.val_images])}
-    assert {image.tobytes() for image in part.train_images} <= images
+    whole, part = (data.load(source, 16, seed=0, test_fraction=0, max_per_class=most) for most in (None, 4))
+    assert np.all(np.bincount(part.train.labels) == 3)
+    assert np.all(np.bincount(part.val.labels) == 1)
+    images = {image.tobytes() for image in np.concatenate([pixels(whole.train), pixels(whole.val)])}
+    assert {image.tobytes() for image in pixels(part.train)} <= images
     assert part.classes == whole.classes
 
 
 def test_digits_are_the_scans():
     from sklearn.datasets import load_digits
 
-    got = data.load("digits", 8, seed=0)
+    got = data.load("digits", 8, seed=0, test_fraction=0)
     scans = {np.round(scan * 255 / 16).astype(np.uint8).tobytes() for scan in load_digits().images}
-    assert {image[1].tobytes() for image in got.train_images} <= scans
-    assert np.array_equal(got.train_images[:, 0], got.train_images[:, 2])
-    assert len(got.train_images) + len(got.val_images) == 1797
+    assert {image[1].tobytes() for image in pixels(got.train)} <= scans
+    assert np.array_equal(pixels(got.train)[:, 0], pixels(got.train)[:, 2])
+    assert len(pixels(got.train)) + len(pixels(got.val)) == 1797
 
 
 def test_the_split_does_not_depend_on_resolution():
     small, large = data.load("digits", 8, seed=5), data.load("digits", 16, seed=5)
-    assert np.array_equal(small.val_labels, large.val_labels)
-
-
-def test_cifar_pixels_and_resizing(tmp_path, monkeypatch):
-    folder = cifar_batches(tmp_path, monkeypatch)
-    first = pickle.loads((folder / "data_batch_1").read_bytes())["data"][0].reshape(3, 32, 32)
-    got = data.load(f"cifar10:{tmp_path}", 32, seed=0)
-    assert any(np.array_equal(first, image) for image in np.concatenate([got.train_images, got.val_images]))
-    assert got.classes[:2] == ("thing0", "thing1")
-    assert not (folder / "test_batch").exists()
-    assert data.load(f"cifar10:{tmp_path}", 48, seed=0).resolution == 48
-
-
-def test_cifar_refuses_missing_and_changed_files(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=rf"{tmp_path}.*cifar-10-batches-py is missing"):
-        data.check(f"cifar10:{tmp_path}")
-    folder = cifar_batches(tmp_path, monkeypatch)
-    data.check(f"cifar10:{tmp_path}")
-    (folder / "data_batch_3").write_bytes(b"changed")
-    with pytest.raises(UserError, match=rf"corrupt in {tmp_path}; expected is"):
-        data.load(f"cifar10:{tmp_path}", 32, seed=0)
-    (folder / "data_batch_3").unlink()
-    with pytest.raises(UserError, match="incomplete"):
-        data.load(f"cifar10:{tmp_path}", 32, seed=0)
+    assert np.array_equal(small.val.labels, large.val.labels)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -150,6 +136,19 @@ def test_stratified_counts(seed, fraction):
     assert abs(is_val.sum() - len(labels) * fraction) <= 0.5 + np.sum(counts * min(fraction, 1 - fraction) < 1)
 
 
+@pytest.mark.parametrize("leave", [1, 2])
+@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.5, 0.9])
+def test_held_out_counts(fraction, leave):
+    """A class that is too small to give a test image gives none."""
+    counts = np.array([1, 2, 3, 5, 30, 50, 200])
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(7), counts))
+    is_test = held_out(labels, 7, fraction, 0, leave)
+    given = np.bincount(labels[is_test], minlength=7)
+    assert np.all(counts - given >= np.minimum(counts, leave))
+    assert np.all(np.abs(given - counts * fraction) <= np.maximum(1, leave))
+    assert given[0] == 0
+
+
 def test_keep_per_class_keeps_small_classes_whole():
     labels = np.array([0, 1, 1, 1, 1, 2, 2])
     kept = keep_per_class(labels, 2, seed=0)
@@ -160,7 +159,7 @@ def test_keep_per_class_keeps_small_classes_whole():
 
 def test_mean_and_std_are_numpys():
     got = data.load("glyphs:n=64", 16, seed=0)
-    scaled = got.train_images / 255
+    scaled = pixels(got.train) / 255
     assert got.mean == pytest.approx(scaled.mean(axis=(0, 2, 3)))
     assert got.std == pytest.approx(scaled.std(axis=(0, 2, 3)))
 
@@ -172,10 +171,15 @@ def test_mean_and_std_are_numpys():
         ({"source": "digits:3"}, "digits takes no options"),
         ({"source": "imagefolder"}, "needs a folder, as in imagefolder:DIR"),
         ({"source": "cifar100"}, "needs a folder, as in cifar100:DIR"),
+        ({"source": "torchvision:Imagenet:x"}, "unknown set 'Imagenet'; one of CIFAR10, "),
+        ({"source": "torchvision:MNIST"}, "needs a folder, as in torchvision:MNIST:DIR with MNIST/raw in DIR"),
+        ({"source": "huggingface"}, "needs a folder, as in huggingface:DIR"),
         ({"resolution": 4}, "resolution 4: at least 8"),
         ({"seed": -1}, "seed -1: at least 0"),
         ({"val_fraction": 1.0}, "val_fraction 1.0: between 0 and 1"),
+        ({"test_fraction": 1.0}, "test_fraction 1.0: at least 0 and less than 1"),
         ({"max_per_class": 1}, "max_per_class 1: at least 2"),
+        ({"cache_gb": -1}, "cache_gb -1: at least 0"),
     ],
 )
 def test_bad_arguments_are_one_line(arguments, message):
@@ -187,11 +191,23 @@ def test_bad_arguments_are_one_line(arguments, message):
             data.check(arguments["source"])
 
 
-def test_more_images_than_memory_are_refused_before_decoding(monkeypatch):
-    monkeypatch.setattr(pool, "memory_bytes", lambda: 10_000_000)
-    with pytest.raises(UserError, match=r"resolution 32: 1797 images decode to 0.0 GB.*smaller resolution or max_per"):
-        data.load("digits", 32, seed=0)
-    assert len(data.load("digits", 32, seed=0, max_per_class=50).train_images) == 375
+def test_more_images_than_memory_are_not_sent_to_other_hosts(monkeypatch):
+    monkeypatch.setattr(imageset, "memory_bytes", lambda: 1_000_000)
+    with pytest.raises(UserError, match=r"data.resolution: 32: the images that go to the cluster's hosts take 0.0 GB"):
+        data.load("digits", 32, seed=0).portable()
+    assert len(data.load("digits", 32, seed=0, max_per_class=5).portable().train) == 34
+
+
+def test_arrays_as_a_set():
+    images = np.random.default_rng(0).integers(0, 256, (12, 3, 8, 8), np.uint8)
+    labels = np.arange(12) % 2
+    got = data.ImageSet.of_arrays("noise", ("a", "b"), (images[:8], labels[:8]), (images[8:], labels[8:]), flip=False)
+    assert np.array_equal(pixels(got.val), images[8:])
+    assert (len(got.train), got.resolution, got.test, got.flip) == (8, 8, None, False)
+    assert got.mean == pytest.approx(images[:8].mean(axis=(0, 2, 3)) / 255)
+    assert got.std == pytest.approx(images[:8].std(axis=(0, 2, 3)) / 255)
+    same = data.ImageSet.of_arrays("noise", ("a", "b"), (images[:8], labels[:8]), (images[8:], labels[8:]))
+    assert same.fingerprint == got.fingerprint
 
 
 def test_import_is_light():

@@ -94,6 +94,19 @@ def test_everything_is_shown(shown):
     assert "about 33 s for 6 trainings to confirm" in lines
 
 
+def test_baselines_are_timed_as_they_are(shown, monkeypatch):
+    """6.9 s a trial, and resnet18 with steps of 1 s: 4 * 10.4 s and 2.75 s, twice, on one of two cores; to confirm 33 s
+    and three times 86.1 s on one of two."""
+    monkeypatch.setattr(dryrun, "step_time_s", lambda arch, *_: 1.0 if arch.layout == "resnet" else 0.1)
+    lines = shown(planned(trials=6, baselines=["resnet18"], repeats=2))
+    assert lines[3:5] == [
+        "then the same training of resnet18",
+        "then confirmation of 2 networks and these, 3 seeds, 8 epochs",
+    ]
+    assert "about 44 s for 2 trainings of published networks" in lines
+    assert "about 2.7 min for 9 trainings to confirm" in lines
+
+
 def test_time_between_two_timed_networks_grows_with_macs(shown, monkeypatch):
     monkeypatch.setattr(dryrun, "step_time_s", lambda arch, *_: cost.count(arch, 10).macs / 1e8)
     a_plan = planned(trials=5)

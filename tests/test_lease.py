@@ -12,7 +12,7 @@ import torch
 
 from nas.data import ImageSet
 from nas.lease import NO_LEASE, Deferred, Lease
-from nas.train import RESIZED, _on_device, train
+from nas.training import train
 from search_spaces import Arch, Stage, UserError
 from search_spaces.build import build_model
 from studies.spec import TrainSpec
@@ -198,12 +198,12 @@ def noise(count):
     images = torch.randint(0, 256, (count, 3, 16, 16), generator=draw, dtype=torch.uint8).numpy()
     labels = (torch.arange(count) % 2).numpy()
     half = count // 2
-    return ImageSet("noise", ("a", "b"), images[:half], labels[:half], images[half:], labels[half:], flip=True)
+    return ImageSet.of_arrays("noise", ("a", "b"), (images[:half], labels[:half]), (images[half:], labels[half:]))
 
 
 def test_training_with_pauses_ends_as_without_and_counts_them_apart(lease, path):
     """Another measures all the time; in ``on_epoch`` the training has let go of the lease."""
-    spec, free = TrainSpec(epochs=2, batch_size=8, dropout=0.2, augment=True), []
+    spec, free = TrainSpec(epochs=2, batch_size=8, dropout=0.2, crop="shift"), []
 
     def run(used, on_epoch):
         torch.manual_seed(3)
@@ -238,12 +238,3 @@ def test_training_with_pauses_ends_as_without_and_counts_them_apart(lease, path)
     plain, plain_weights, never_s, _ = run(NO_LEASE, lambda metrics: None)
     assert (history, free, never_s) == (plain, [1, 2], 0)
     assert all(torch.equal(weights[name], plain_weights[name]) for name in weights)
-
-
-def test_images_resized_in_parts_are_those_resized_at_once(lease):
-    from torchvision.transforms.v2.functional import resize
-
-    images = noise(2 * RESIZED + 6)
-    with lease.sharing() as share:
-        x, _ = _on_device(images.train_images, images.train_labels, 11, CPU, share)
-    assert torch.equal(x, resize(torch.from_numpy(images.train_images), [11, 11], antialias=True))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nas.confirm import pairs_of
+from nas.given import pairs_of
 from search_spaces import UserError, load
 from studies.ledger import Latency, Outcome, TrialRecord
 from studies.listed import Listed

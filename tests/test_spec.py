@@ -134,3 +134,10 @@ def test_a_spec_of_an_earlier_version_keeps_how_it_measured():
     assert (kept.mode, kept.dtype, kept.warmup_s) == ("eager", "float32", 0.3)
     with pytest.raises(UserError, match=r"latency.sample_s: unknown field"):
         parse({"latency": latency})
+
+
+def test_a_run_of_before_there_were_test_images_keeps_its_split():
+    before = {"command": "python -m nas.search", "data": {"source": "digits"}}
+    assert parse(before).data.test_fraction == 0
+    assert parse({"data": {"source": "digits"}}).data.test_fraction == 0.1
+    assert parse(before | {"data": {"test_fraction": 0.2}}).data.test_fraction == 0.2

@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-from nas.data.pool import Outline, Pool, Request, resize_all
-from nas.data.split import keep_per_class
+import numpy as np
+from PIL import Image
+
+from nas.data.decode import square
+from nas.data.listing import Listing, Outline, Part
 from search_spaces.errors import UserError
 
 
-def check(argument: str) -> Outline:
-    if argument:
-        raise UserError(f"data 'digits:{argument}': digits takes no options")
-    return Outline(classes=10, images=1797)
+@dataclass(frozen=True)
+class Digits:
+    flip = False
+    own_test = False
+    root = ""
+    warnings = ()
+
+    @classmethod
+    def open(cls, argument: str, seed: int, test_fraction: float) -> Digits:
+        if argument:
+            raise UserError(f"data 'digits:{argument}': digits takes no options")
+        return cls()
+
+    def outline(self) -> Outline:
+        return Outline(classes=10, images=1797)
+
+    def identity(self, part: Part) -> Any:
+        return "digits"
+
+    def listing(self, part: Part) -> Listing:
+        from sklearn.datasets import load_digits
+
+        scans = load_digits()
+        classes = tuple(str(name) for name in scans.target_names)
+        names = [f"digit {i}" for i in range(len(scans.target))]
+        return Listing(classes, scans.target.astype(np.int64), names, ReadScans(), parallel=False)
 
 
-def load(argument: str, request: Request) -> Pool:
-    check(argument)
-    from sklearn.datasets import load_digits
+class ReadScans:
+    """All scans are read at once, and again where this was sent to another process."""
 
-    scans = load_digits()
-    kept = keep_per_class(scans.target, request.max_per_class, request.seed)
-    pixels = np.round(scans.images[kept] * (255 / 16)).astype(np.uint8)  # the scans count ink from 0 to 16
-    return Pool(
-        classes=tuple(str(name) for name in scans.target_names),
-        images=resize_all(pixels, request),
-        labels=scans.target[kept].astype(np.int64),
-        flip=False,
-    )
+    def __call__(self, i: int, resolution: int) -> np.ndarray:
+        return square(Image.fromarray(self._scans[i]), resolution).transpose(2, 0, 1)
+
+    @cached_property
+    def _scans(self) -> np.ndarray:
+        from sklearn.datasets import load_digits
+
+        return np.round(load_digits().images * (255 / 16)).astype(np.uint8)  # they count ink from 0 to 16
+
+    def __reduce__(self) -> Any:
+        return type(self), ()

@@ -1,136 +1,155 @@
-"""``imagefolder:DIR``: photographs in one folder a class, with or without a validation set of their own."""
+"""``imagefolder:DIR``: photographs in one folder a class, with or without validation and test images of their own."""
 
 from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nas.data.decode import SUFFIXES, decode_all
-from nas.data.pool import Outline, Pool, Request
-from nas.data.split import keep_per_class
+from nas.data.decode import SUFFIXES, ReadFiles
+from nas.data.listing import Listing, Outline, Part, Stamp, printable, stamp
 from search_spaces.errors import UserError
 
-LAYOUT = "DIR/CLASS/*.jpg, or DIR/train/CLASS/*.jpg with DIR/val/CLASS/*.jpg"
+LAYOUT = "DIR/CLASS/*.jpg, or DIR/train/CLASS/*.jpg with DIR/val/CLASS/*.jpg and DIR/test/CLASS/*.jpg"
 IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}  # left by desktops and archivers, as are names with a leading dot
 
 
 @dataclass(frozen=True)
-class Listing:
-    """The image files of one folder of class folders, as yet undecoded. warnings: one line for each other file."""
+class ClassFolders:
+    """The image files of one folder of class folders. files: names relative to the source's root, with their stamps."""
 
-    root: Path
     classes: tuple[str, ...]
-    paths: tuple[Path, ...]
-    labels: np.ndarray
+    files: tuple[tuple[str, Stamp], ...]
+    labels: tuple[int, ...]
     warnings: tuple[str, ...]
 
 
-def check(argument: str) -> Outline:
-    listings = list_folder(argument)
-    return Outline(len(listings[0].classes), sum(len(listing.paths) for listing in listings))
+@dataclass(frozen=True)
+class ImageFolder:
+    """searched: DIR, DIR/train, or DIR/train and DIR/val, whichever of them hold the class folders."""
+
+    argument: str
+    root: str
+    searched: tuple[ClassFolders, ...]
+    own_test: bool
+    warnings: tuple[str, ...]
+    flip = True
+
+    @classmethod
+    def open(cls, argument: str, seed: int, test_fraction: float) -> ImageFolder:
+        """Raises UserError, naming the folder: it is missing, unreadable or without class folders; there are fewer
+        than two classes; a class has no image file, or is in only one of train and val."""
+        if not argument:
+            raise UserError(f"data 'imagefolder': needs a folder, as in imagefolder:DIR with {LAYOUT}")
+        root = Path(argument).expanduser()
+        try:
+            if not stat.S_ISDIR(root.stat().st_mode):
+                raise FileNotFoundError
+            return cls._of(argument, root)
+        except FileNotFoundError:
+            raise UserError(f"data 'imagefolder:{argument}': no such folder; expected is {LAYOUT}") from None
+        except OSError as error:
+            raise UserError(f"data 'imagefolder:{argument}': cannot read {error.filename}: {error.strerror}") from None
+
+    @classmethod
+    def _of(cls, argument: str, root: Path) -> ImageFolder:
+        names = {entry.name for entry in _folders(root)}
+        if "train" not in names or not ("val" in names or _folders(root / "train")):
+            only = list_classes(root, "")
+            return cls(argument, str(root), (only,), False, only.warnings)
+        parts = [list_classes(root, "train")]
+        if "val" in names:
+            parts.append(list_classes(root, "val"))
+            _check_same(root, *parts)
+        own_test = "test" in names and bool(_folders(root / "test"))
+        warnings = [f"{root / x}: skipped, only train, val and test are read" for x in sorted(names - READ)]
+        if "test" in names and not own_test:
+            warnings.append(f"{root / 'test'}: skipped, it holds no class folders")
+        warnings += [line for part in parts for line in part.warnings]
+        return cls(argument, str(root), tuple(parts), own_test, tuple(printable(line) for line in warnings))
+
+    def outline(self) -> Outline:
+        return Outline(len(self.searched[0].classes), sum(len(part.files) for part in self.searched), self.own_test)
+
+    def identity(self, part: Part) -> Any:
+        return ["files", [x.files for x in self._folders(part)]]
+
+    def listing(self, part: Part) -> Listing:
+        folders = self._folders(part)
+        names = tuple(name for x in folders for name, _ in x.files)
+        labels = np.concatenate([np.array(x.labels, np.int64) for x in folders])
+        is_val = np.arange(len(names)) >= len(folders[0].files) if len(folders) == 2 else None
+        return Listing(self.searched[0].classes, labels, names, ReadFiles(self.root, names), is_val)
+
+    def _folders(self, part: Part) -> tuple[ClassFolders, ...]:
+        """DIR/test is listed when it is asked for; it may lack classes, but has no others."""
+        if part == "search":
+            return self.searched
+        classes = self.searched[0].classes
+        tested = list_classes(Path(self.root), "test", classes)
+        return (tested,)
 
 
-def load(argument: str, request: Request) -> Pool:
-    """Decodes what is listed. Where DIR/val exists, it gets ``val_fraction`` of ``max_per_class``, as in a split.
+READ = {"train", "val", "test"}
 
-    Raises UserError as ``list_folder`` does, and for a class of which no image could be decoded.
+
+def list_classes(root: Path, below: str, classes: tuple[str, ...] | None = None) -> ClassFolders:
+    """The class folders in root / below, sorted by name as torchvision does, and the image files at any depth in each.
+
+    classes: those that there may be, some of which may be missing; None: whatever is there, at least two.
     """
-    listings = list_folder(argument)
-    limits = [request.max_per_class] * len(listings)
-    if request.max_per_class is not None and len(listings) == 2:
-        val_limit = max(1, round(request.max_per_class * request.val_fraction))
-        limits = [max(1, request.max_per_class - val_limit), val_limit]
-    kept = [keep_per_class(x.labels, limit, request.seed) for x, limit in zip(listings, limits, strict=True)]
-    paths = [x.paths[i] for x, indices in zip(listings, kept, strict=True) for i in indices]
-    labels = np.concatenate([x.labels[indices] for x, indices in zip(listings, kept, strict=True)])
-    part = np.repeat(np.arange(len(listings)), [len(indices) for indices in kept])
-
-    images, usable, problems = decode_all(paths, request)
-    for number, listing in enumerate(listings):
-        found = np.bincount(labels[usable & (part == number)], minlength=len(listing.classes))
-        for name, count in zip(listing.classes, found, strict=True):
-            if count == 0:
-                first = next(line for line in problems if line.startswith(f"{listing.root / name}{os.sep}"))
-                raise UserError(f"{listing.root / name}: no usable image in this class folder; the first, {first}")
-    if problems:
-        images, labels, part = images[usable], labels[usable], part[usable]
-    warnings = [line for listing in listings for line in listing.warnings] + problems
-    is_val = part == 1 if len(listings) == 2 else None
-    return Pool(listings[0].classes, images, labels, flip=True, is_val=is_val, warnings=tuple(warnings))
-
-
-def list_folder(argument: str) -> list[Listing]:
-    """The listing of DIR, of DIR/train, or of DIR/train and DIR/val, whichever of them hold the class folders.
-
-    Raises UserError, naming the folder: it is missing, unreadable or without class folders; there are fewer than two
-    classes; a class has no image file, or is in only one of train and val.
-    """
-    if not argument:
-        raise UserError(f"data 'imagefolder': needs a folder, as in imagefolder:DIR with {LAYOUT}")
-    root = Path(argument).expanduser()
-    try:
-        if not stat.S_ISDIR(root.stat().st_mode):
-            raise FileNotFoundError
-        names = {path.name for path in _folders(root)}
-        if {"train", "val"} <= names:
-            train, val = list_classes(root / "train"), list_classes(root / "val")
-            if different := sorted(set(train.classes) ^ set(val.classes)):
-                here, there = ("train", "val") if different[0] in train.classes else ("val", "train")
-                raise UserError(f"{root / here / different[0]}: this class is in {here} but not in {there}")
-            return [train, val]
-        if "train" in names and _folders(root / "train"):
-            train = list_classes(root / "train")
-            others = [
-                f"{root / name}: skipped, only train and val are read" for name in sorted(names - {"train", "test"})
-            ]
-            return [replace(train, warnings=(*others, *train.warnings))]
-        return [list_classes(root)]
-    except FileNotFoundError:
-        raise UserError(f"data 'imagefolder:{argument}': no such folder; expected is {LAYOUT}") from None
-    except OSError as error:
-        raise UserError(f"data 'imagefolder:{argument}': cannot read {error.filename}: {error.strerror}") from None
-
-
-def list_classes(root: Path) -> Listing:
-    """The class folders in root, sorted by name as torchvision does, and the image files at any depth below each."""
-    folders = _folders(root)
+    here = root / below
+    folders = _folders(here)
     if not folders:
-        raise UserError(f"{root}: holds no class folders; expected is {LAYOUT}")
-    if len(folders) == 1:
-        raise UserError(f"{root}: holds one class folder ('{folders[0].name}'), at least 2 are needed; {LAYOUT}")
-    warnings = [f"{x.path}: skipped, not in a class folder" for x in _visible(root) if not x.is_dir()]
-    paths: list[Path] = []
+        raise UserError(f"{here}: holds no class folders; expected is {LAYOUT}")
+    if len(folders) == 1 and classes is None:
+        raise UserError(f"{here}: holds one class folder ('{folders[0].name}'), at least 2 are needed; {LAYOUT}")
+    names = classes or tuple(entry.name for entry in folders)
+    warnings = [f"{x.path}: skipped, not in a class folder" for x in _visible(here) if not x.is_dir()]
+    found: list[tuple[str, Stamp]] = []
     labels: list[int] = []
-    for label, folder in enumerate(folders):
-        files = _files(folder)
-        images = [path for path in files if path.suffix.lower() in SUFFIXES]
-        if not images:
-            raise UserError(f"{folder}: no image in this class folder; allowed are {', '.join(SUFFIXES)}")
-        warnings += [
-            f"{path}: skipped, not an image ({', '.join(SUFFIXES)})" for path in sorted(set(files) - set(images))
-        ]
-        paths += images
-        labels += [label] * len(images)
-    return Listing(root, tuple(x.name for x in folders), tuple(paths), np.array(labels, np.int64), tuple(warnings))
+    for folder in folders:
+        if folder.name not in names:
+            raise UserError(f"{folder.path}: this class is in {below} but not in train")
+        images, others = _files(folder.path)
+        if not images and classes is None:
+            raise UserError(f"{folder.path}: no image in this class folder; allowed are {', '.join(SUFFIXES)}")
+        warnings += [f"{path}: skipped, not an image ({', '.join(SUFFIXES)})" for path in others]
+        found += [(os.path.relpath(entry.path, root), stamp(entry)) for entry in images]
+        labels += [names.index(folder.name)] * len(images)
+    return ClassFolders(names, tuple(found), tuple(labels), tuple(printable(line) for line in warnings))
 
 
-def _visible(folder: Path) -> list[os.DirEntry[str]]:
+def _check_same(root: Path, train: ClassFolders, val: ClassFolders) -> None:
+    if different := sorted(set(train.classes) ^ set(val.classes)):
+        here, there = ("train", "val") if different[0] in train.classes else ("val", "train")
+        raise UserError(f"{root / here / different[0]}: this class is in {here} but not in {there}")
+
+
+def _visible(folder: str | Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         seen = [x for x in entries if not x.name.startswith(".") and x.name.lower() not in IGNORED]
     return sorted(seen, key=lambda entry: entry.name)
 
 
-def _folders(folder: Path) -> list[Path]:
-    return [Path(entry.path) for entry in _visible(folder) if entry.is_dir()]
+def _folders(folder: str | Path) -> list[os.DirEntry[str]]:
+    return [entry for entry in _visible(folder) if entry.is_dir()]
 
 
-def _files(folder: Path) -> list[Path]:
-    """Visible files at any depth, in an order that does not depend on the file system."""
-    files: list[Path] = []
+def _files(folder: str) -> tuple[list[os.DirEntry[str]], list[str]]:
+    """Images, and the paths of other visible files, at any depth; in an order that no file system decides."""
+    images: list[os.DirEntry[str]] = []
+    others: list[str] = []
     for entry in _visible(folder):
-        files += _files(Path(entry.path)) if entry.is_dir() else [Path(entry.path)]
-    return files
+        if entry.is_dir():
+            below, more = _files(entry.path)
+            images, others = images + below, others + more
+        elif entry.name.lower().endswith(SUFFIXES):
+            images.append(entry)
+        else:
+            others.append(entry.path)
+    return images, others

@@ -7,15 +7,14 @@ order that resolution does not change: image 7 at 64 px is image 7 at 32 px with
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from nas.data.pool import Outline, Pool, Request, empty_images
-from nas.data.split import keep_per_class
+from nas.data.listing import Listing, Outline, Part
 from search_spaces.errors import UserError
 
 # Distinct when turned by up to 45 degrees: no 0/O/Q, 1/I/l, 5/S, 6/9, 8/B, and one case of each letter. The first 16
@@ -29,6 +28,7 @@ SUPERSAMPLING = 2  # drawn at twice the side and averaged, for smooth edges
 class Options:
     """clutter: strokes behind the character. noise: standard deviation, of 255. contrast: range of |ink - paper|, of
     255. size: range of the font's height as a share of the side. rotation: largest angle either way, in degrees.
+    side: of the images in pixels, where no resolution is asked for; written ``size=64`` too.
 
     The defaults are what a few hundred steps of training tell networks of the v2 space apart on (benchmarks/noise.py).
     """
@@ -40,6 +40,7 @@ class Options:
     contrast: tuple[float, float] = (120.0, 250.0)
     size: tuple[float, float] = (0.7, 0.95)
     rotation: float = 15.0
+    side: int | None = None
 
 
 def _one(kind: type, low: float, high: float) -> Callable[[str], Any]:
@@ -71,6 +72,7 @@ PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "contrast": (_range(10, 255), "a range within 10-255, such as 60-130"),
     "size": (_range(0.2, 1.0), "a range within 0.2-1.0, such as 0.5-0.8"),
     "rotation": (_one(float, 0, 45), "a number of degrees from 0 to 45"),
+    "side": (_one(int, 8, 4096), "an integer from 8 to 4096"),
 }
 
 
@@ -79,6 +81,8 @@ def parse(argument: str) -> Options:
     values: dict[str, Any] = {}
     for item in filter(None, argument.split(",")):
         name, _, text = (part.strip() for part in item.partition("="))
+        if name == "size" and text.isdecimal() and int(text) >= 8:
+            name = "side"
         if name not in PARSERS:
             raise UserError(f"data 'glyphs:{argument}': unknown option '{name}'; one of {', '.join(PARSERS)}")
         if name in values:
@@ -97,21 +101,59 @@ def parse(argument: str) -> Options:
     return options
 
 
-def check(argument: str) -> Outline:
-    options = parse(argument)
-    return Outline(options.classes, options.n)
+@dataclass(frozen=True)
+class Glyphs:
+    """Test images are drawn beyond the first ``n``, so that all others are the same without them."""
+
+    options: Options
+    seed: int
+    tested: int  # how many test images
+    flip = False
+    root = ""
+    warnings = ()
+
+    @classmethod
+    def open(cls, argument: str, seed: int, test_fraction: float) -> Glyphs:
+        options = parse(argument)
+        return cls(options, seed, round(options.n * test_fraction))
+
+    @property
+    def own_test(self) -> bool:
+        return self.tested > 0
+
+    def outline(self) -> Outline:
+        return Outline(self.options.classes, self.options.n, self.own_test)
+
+    def identity(self, part: Part) -> Any:
+        drawn = {name: value for name, value in asdict(self.options).items() if name not in ("n", "side")}
+        indices = self._indices(part)
+        return ["glyphs", drawn, self.seed, indices.start, indices.stop]
+
+    def listing(self, part: Part) -> Listing:
+        indices = self._indices(part)
+        labels = np.asarray(indices) % self.options.classes
+        read = DrawGlyph(self.options, self.seed, indices.start)
+        classes = tuple(CHARACTERS[: self.options.classes])
+        return Listing(classes, labels, [f"glyph {i}" for i in indices], read, parallel=False)
+
+    def _indices(self, part: Part) -> range:
+        n = self.options.n
+        return range(n) if part == "search" else range(n, n + self.tested)
 
 
-def load(argument: str, request: Request) -> Pool:
-    options = parse(argument)
-    labels = np.arange(options.n) % options.classes
-    kept = keep_per_class(labels, request.max_per_class, request.seed)
-    images = empty_images(len(kept), request.resolution)
-    for i, index in enumerate(kept):
-        rng = np.random.default_rng([request.seed, 3, int(index)])
-        images[i] = draw(CHARACTERS[labels[index]], request.resolution, options, rng)
-        request.progress(i + 1, len(kept))
-    return Pool(tuple(CHARACTERS[: options.classes]), images, labels[kept].astype(np.int64), flip=False)
+@dataclass(frozen=True)
+class DrawGlyph:
+    """Draws image ``first + i``."""
+
+    options: Options
+    seed: int
+    first: int
+
+    def __call__(self, i: int, resolution: int) -> np.ndarray:
+        index = self.first + i
+        rng = np.random.default_rng([self.seed, 3, index])
+        grey = draw(CHARACTERS[index % self.options.classes], resolution, self.options, rng)
+        return np.broadcast_to(grey, (3, resolution, resolution))
 
 
 def draw(character: str, resolution: int, options: Options, rng: np.random.Generator) -> np.ndarray:

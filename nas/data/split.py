@@ -1,4 +1,4 @@
-"""Seeded choices among labelled images: how many of each class to keep, and which of them validate."""
+"""Seeded choices among labelled images: how many of each class to keep, which of them validate and which test."""
 
 from __future__ import annotations
 
@@ -30,10 +30,23 @@ def stratified(labels: np.ndarray, classes: Sequence[str], fraction: float, seed
             raise UserError(
                 f"class '{name}': {count} usable image(s), at least 2 are needed to split off a validation set"
             )
-    wanted = np.diff(np.round(np.cumsum([0, *counts]) * fraction)).astype(int)
-    wanted = np.clip(wanted, 1, counts - 1)
-    shuffled = np.random.default_rng([seed, 2]).permutation(len(labels))
-    is_val = np.zeros(len(labels), bool)
+    return _chosen(labels, np.clip(_shares(counts, fraction), 1, counts - 1), [seed, 2])
+
+
+def held_out(labels: np.ndarray, classes: int, fraction: float, seed: int, leave: int) -> np.ndarray:
+    """Which images are for the test: bool (N,). Each class gives ``fraction`` of its images, rounded as above, but
+    leaves at least ``leave``: a class that is too small gives none."""
+    counts = np.bincount(labels, minlength=classes)
+    return _chosen(labels, np.clip(_shares(counts, fraction), 0, np.maximum(0, counts - leave)), [seed, 4])
+
+
+def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
+    return np.diff(np.round(np.cumsum([0, *counts]) * fraction)).astype(int)
+
+
+def _chosen(labels: np.ndarray, wanted: np.ndarray, seed: list[int]) -> np.ndarray:
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    chosen = np.zeros(len(labels), bool)
     for label, count in enumerate(wanted):
-        is_val[shuffled[labels[shuffled] == label][:count]] = True
-    return is_val
+        chosen[shuffled[labels[shuffled] == label][:count]] = True
+    return chosen

@@ -1,0 +1,195 @@
+"""One study from its settings to its report: draw the networks, train each in every way, say how alike they rank; or go
+on with one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from nas import data, environment
+from nas.fidelity.arms import LONG, Arm, Settings, arms_of, stripped
+from nas.fidelity.networks import spread
+from nas.fidelity.proxies import Proxy
+from nas.fidelity.results import found_so_far
+from nas.given import pairs_of
+from nas.plan import Plan, plan, within
+from nas.progress import SearchProgress, log, log_to
+from nas.run import load_images
+from search_spaces import Arch, UserError
+from search_spaces.published import read_yaml
+from search_spaces.space_file import load_space
+from studies import engine, fidelity_record, ledger, repeats, runfolder
+from studies.fidelity_record import FIDELITY
+from studies.listed import Listed
+from studies.recorder import Limits, Recorder
+from studies.spec import RECORDED, Spec, override, parse
+
+NETWORKS = "networks.json"
+STUDY = "fidelity"  # section of the folder's spec.yaml, which is otherwise that of a search
+
+console = Console(highlight=False)
+
+
+def arms(spec: Spec, settings: Settings, verbose: bool = False) -> tuple[Plan, list[Arm]]:
+    """What would be trained. Raises UserError where the spec, the settings or a proxy cannot be."""
+    planned = plan(stripped(spec), verbose=verbose)
+    networks = spread(planned.space, settings.networks, planned.outline.classes, spec.seed)
+    return planned, arms_of(planned, settings, networks)
+
+
+def begin(planned: Plan, every: Sequence[Arm], settings: Settings, out: Path, command: str) -> None:
+    """Makes the study in the new folder ``out``. Raises UserError where it holds a run, or images cannot be used."""
+    runfolder.check_free(out)
+    whole = load_images(every[0].plan)
+    folder = runfolder.create(out)
+    with _alone(folder), log_to(folder / runfolder.LOG):
+        runfolder.check_free(folder)  # another run may have begun since
+        for arm in every:
+            (folder / arm.folder).mkdir(parents=True, exist_ok=True)
+            runfolder.write_yaml(folder / arm.folder / runfolder.SPACE, arm.plan.space.to_dict())
+            runfolder.write_yaml(folder / arm.folder / runfolder.SPEC, arm.plan.spec.to_dict())
+        runfolder.write_yaml(folder / runfolder.SPACE, planned.space.to_dict())
+        drawn = [arch.to_dict() for arch in every[0].archs]
+        runfolder.write_text(folder / NETWORKS, json.dumps(drawn, indent=1) + "\n")
+        about = {**_about(planned, command), **planned.spec.to_dict(), STUDY: asdict(settings)}
+        runfolder.write_yaml(folder / runfolder.SPEC, about)  # last: with it the study has begun
+        log.info("%s", command)
+        for line in whole.warnings:
+            log.warning("%s", line)
+        if whole.warnings:
+            console.print(f"warning: {len(whole.warnings)} files of {whole.name} were skipped, see {runfolder.LOG}")
+        _go(every, settings, folder, about, whole)
+
+
+def resume(folder: Path, changes: Mapping[str, Any], judged: Mapping[str, Any], command: str, verbose: bool) -> None:
+    """Goes on with the study in ``folder``. changes: fields of its spec that are others now; judged: of its settings.
+
+    Raises UserError where it holds no study, another process works on it, or it trained on another kind of device.
+    """
+    folder = folder.expanduser().absolute()
+    path = folder / runfolder.SPEC
+    about = read_yaml(path) if path.is_file() else {}
+    if not isinstance(about, dict) or STUDY not in about:
+        raise UserError(f"--resume: {folder} holds no fidelity study")
+    with _alone(folder), log_to(folder / runfolder.LOG):
+        given = about[STUDY] | dict(judged)
+        proxies = tuple(Proxy(**proxy) for proxy in given.pop("proxies"))
+        settings = Settings(**given, proxies=proxies).check()
+        old = parse({key: value for key, value in about.items() if key != STUDY})
+        spec = parse(override(replace(old, resources=within(old.resources)).to_dict(), changes))
+        planned = plan(spec, load_space(str(folder / runfolder.SPACE)), verbose)
+        if bool(old.resources.gpus) != bool(planned.resources.gpus):
+            kinds = ("GPUs", "CPUs") if old.resources.gpus else ("CPUs", "GPUs")
+            raise UserError(f"--resume: the study trained on {kinds[0]}, here it would go on with {kinds[1]}")
+        networks = [Arch.from_dict(entry) for entry in json.loads((folder / NETWORKS).read_text(encoding="utf-8"))]
+        every = arms_of(planned, settings, networks, folder)
+        recorded = {key: about[key] for key in RECORDED if key in about}
+        recorded["resumed"] = [*recorded.get("resumed", []), _about(planned, command)]
+        about = {**recorded, **planned.spec.to_dict(), STUDY: asdict(settings)}
+        runfolder.write_yaml(path, about)
+        log.info("%s", command)
+        _go(every, settings, folder, about)
+
+
+def _about(planned: Plan, command: str) -> dict[str, Any]:
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"command": command, "created": created, "environment": environment.describe(planned.resources.gpus)}
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    lock = FileLock(str(folder / ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"{folder}: another process is writing to this run folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _go(
+    every: Sequence[Arm],
+    settings: Settings,
+    folder: Path,
+    about: Mapping[str, Any],
+    whole: data.ImageSet | None = None,
+) -> None:
+    """Trains what is left, the cheapest arm first, so that what cannot be is seen early; then writes and prints what
+    was found, however it ended. whole: the images of the long arm, if they are at hand."""
+    try:
+        with ExitStack() as stack:
+            for place, arm in enumerate(sorted(every, key=lambda arm: arm.work), 1):
+                same = arm.plan.spec.data == every[0].plan.spec.data
+                _train(arm, f"{arm.name} [{place}/{len(every)}]", folder, stack, whole if same else None)
+    except BaseException as error:
+        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "broken off"
+        console.print(f"\n{what}; what was found so far:")
+        try:
+            finish(every, settings, folder, about)
+        except OSError as also:  # a full disk takes no report either
+            console.print(f"no report: {also.strerror}")
+        console.print(f"to go on: {fidelity_record.COMMAND} --resume {folder}", soft_wrap=True, markup=False)
+        raise
+    finish(every, settings, folder, about)
+
+
+def _train(arm: Arm, title: str, run_dir: Path, stack: ExitStack, images: data.ImageSet | None) -> None:
+    """All networks of the arm with all its seeds; those that are done stay. stack: where Ray is left running for the
+    next arm, once one has needed it. images: the arm's own; None: they are read."""
+    from nas.evaluate import evaluate
+
+    folder = run_dir / arm.folder
+    with ledger.Ledger(folder) as writer:
+        records = ledger.read(folder)
+        pairs = pairs_of(tuple(dict.fromkeys(arm.archs)), arm.seeds, records)
+        with SearchProgress(console, len(pairs), records, title) as progress:
+            checkpoints = runfolder.make_checkpoints(folder)
+            recorder = Recorder(Listed(pairs), writer, Limits(), progress, records, None, checkpoints)
+            if not recorder.over:
+                images = images or load_images(arm.plan)
+                log.info("%s", title)
+                epochs = arm.plan.spec.train.epochs
+                console.print(f"{title}: {len(pairs)} trainings of {epochs} epochs", markup=False, soft_wrap=True)
+                _connect(arm, stack)
+                engine.run(recorder, partial(evaluate, spec=arm.plan.spec, measure=False), images, arm.plan.resources)
+        runfolder.remove_checkpoints(folder)
+
+
+def _connect(arm: Arm, stack: ExitStack) -> None:
+    from studies.cluster import connected
+
+    stack.enter_context(connected(arm.plan.resources))
+
+
+def finish(every: Sequence[Arm], settings: Settings, folder: Path, about: Mapping[str, Any]) -> None:
+    """Writes ``fidelity.json``, the page and the networks, tells searches of a study that is complete, and prints what
+    was found."""
+    from reports import fidelity, fidelity_page
+
+    found = found_so_far(every, settings, folder, about)
+    runfolder.write_text(folder / FIDELITY, found.to_json())
+    if (folder / LONG / ledger.LEDGER).exists():
+        runfolder.write_archs(folder, repeats.networks(ledger.read(folder / LONG)))
+    page = fidelity_page.write(folder, found)
+    console.print(fidelity.table(found))
+    for line in fidelity.notes(found):
+        console.print(line, markup=False, soft_wrap=True)
+    if found.complete:
+        try:
+            kept = fidelity_record.publish(found)
+            console.print(f"searches find it in {kept[0].parent}", soft_wrap=True, markup=False)
+        except OSError as error:
+            console.print(f"warning: searches will not find it: {error}", soft_wrap=True, markup=False)
+    console.print(f"run folder: {folder}", soft_wrap=True, markup=False)
+    console.print(f"report: {page}", soft_wrap=True, markup=False)

@@ -1,0 +1,58 @@
+"""Image files and image sets that several test files make."""
+
+import hashlib
+import os
+import pickle
+
+import numpy as np
+from PIL import Image
+
+COLORS = {"cat": (200, 30, 30), "dog": (30, 200, 30), "owl": (30, 30, 200)}
+
+
+def photo(path, color, size=(40, 30), **save):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(list(os.fsencode(path.name)))
+    pixels = np.clip(np.array(color) + rng.normal(0, 10, (size[1], size[0], 3)), 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path, **save)
+
+
+def photos(root, counts=(6, 9, 13)):
+    """Class folders of unequal size, JPEG and PNG in turn, in several sizes."""
+    for (name, color), count in zip(COLORS.items(), counts, strict=True):
+        for i in range(count):
+            photo(root / name / f"{i}.{'jpg' if i % 2 else 'png'}", color, size=(33 + 7 * i, max(20, 60 - 2 * i)))
+    return root
+
+
+def pixels(split):
+    """All images of a split, uint8 (N, 3, R, R)."""
+    return split.batch(np.arange(len(split)))
+
+
+def cifar_batches(root, monkeypatch, name="cifar10", n=100):
+    """A made-up CIFAR of n noise images a file, and torchvision's checksums set to them."""
+    from torchvision import datasets
+
+    cls = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+    classes = 10 if name == "cifar10" else 100
+    folder = root / cls.base_folder
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+
+    def write(file, content):
+        blob = pickle.dumps(content)
+        (folder / file).write_bytes(blob)
+        return hashlib.md5(blob).hexdigest()
+
+    def batch(file):
+        content = {"data": rng.integers(0, 256, (n, 3072)).astype(np.uint8)}
+        content["labels" if name == "cifar10" else "fine_labels"] = (np.arange(n) % classes).tolist()
+        return [file, write(file, content)]
+
+    names = [f"thing{i}" for i in range(classes)]
+    meta = cls.meta | {"md5": write(cls.meta["filename"], {cls.meta["key"]: names})}
+    monkeypatch.setattr(cls, "train_list", [batch(file) for file, _ in cls.train_list])
+    monkeypatch.setattr(cls, "test_list", [batch(file) for file, _ in cls.test_list])
+    monkeypatch.setattr(cls, "meta", meta)
+    return folder
