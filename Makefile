@@ -10,7 +10,7 @@ search: $(VENV)/installed  ## a first search of the real v2 space on images made
 	$(RUN) nas.search --space v2 --width 0.25 --trials 16 $(ARGS)
 
 test: $(VENV)/installed
-	$(RUN) pytest
+	$(RUN) pytest -n 2 --dist loadfile  # two files at a time; a file's tests share what it made
 
 lint: $(VENV)/installed
 	$(RUN) ruff check .
