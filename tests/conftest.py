@@ -27,6 +27,14 @@ def own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_ray_left():
+    """A file's tests find no Ray that another file's left running in this process."""
+    yield
+    if (ray := sys.modules.get("ray")) and ray.is_initialized():
+        ray.shutdown()
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """torch computes in one thread; for a whole file: ``pytestmark = pytest.mark.usefixtures("one_thread")``."""

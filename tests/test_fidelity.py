@@ -130,7 +130,7 @@ def test_interrupted_study_ends_as_the_whole_one(nas_fidelity, tmp_path, capsys,
 def test_an_unfinished_study_is_not_told_to_searches(nas_fidelity, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         nas_fidelity(*STUDY, "--out", tmp_path / "study", evaluation=fail_after(25, KeyboardInterrupt()))
-    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "cache" / "fidelity").exists()
 
 
 def test_failed_trainings_are_listed(nas_fidelity, tmp_path):
