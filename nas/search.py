@@ -70,6 +70,16 @@ LISTS = ("search.objectives", "search.constraints")
 RESUMABLE = ("search.trials", "search.budget", "search.baselines", "confirm.", "resources.", "data.cache_gb")
 
 
+def add_fields(p: command.Parser, flags: Sequence[str]) -> None:
+    """Those of ``FIELDS`` that are named, and what sets any other field."""
+    for flag, field, kind, metavar, text in FIELDS:
+        if flag in flags:
+            action = "extend" if kind is names else "append" if field in LISTS else "store"
+            p.add_argument(flag, *ALSO.get(flag, ()), dest=field, type=kind, metavar=metavar, help=text, action=action)
+    p.add_argument("--spec", metavar="FILE.yaml", help="a whole spec, or a run's spec.yaml; other flags override it")
+    p.add_argument("--set", action="append", metavar="FIELD=VALUE", help="any field, as train.epochs=8; repeatable")
+
+
 def parser() -> command.Parser:
     p = command.Parser(
         "python -m nas.search",
@@ -78,11 +88,7 @@ def parser() -> command.Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
-    for flag, field, kind, metavar, text in FIELDS:
-        action = "extend" if kind is names else "append" if field in LISTS else "store"
-        p.add_argument(flag, *ALSO.get(flag, ()), dest=field, type=kind, metavar=metavar, help=text, action=action)
-    p.add_argument("--spec", metavar="FILE.yaml", help="a whole spec, or a run's spec.yaml; other flags override it")
-    p.add_argument("--set", action="append", metavar="FIELD=VALUE", help="any field, as train.epochs=8; repeatable")
+    add_fields(p, [flag for flag, *_ in FIELDS])
     p.add_argument("--out", metavar="DIR", help="the run folder (default runs/TIME-SPACE)")
     p.add_argument("--dry-run", action="store_true", help="print what would be done and what it would cost")
     p.add_argument("--resume", metavar="DIR", help="go on with a run, however it ended; --trials may be raised")

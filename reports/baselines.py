@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from reports import markup, summary
-from reports.terminal import FLAGGED, HEADINGS
+from reports.terminal import FLAGGED, HEADINGS, narrow_table
 from reports.units import FLAG, columns, figure, is_flagged, spread, unit
 from search_spaces import Arch, constraint
 from search_spaces.constraint import Constraint
@@ -153,9 +152,7 @@ def _more(one: TrialRecord, other: TrialRecord, name: str) -> str:
 
 def table(found: Sequence[Baseline], objectives: Sequence[str], constraints: Sequence[Constraint] = ()) -> Table:
     """For the terminal, a row a network."""
-    title = "Published networks, trained and measured alike"
-    drawn = Table(title=title, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    drawn.title_justify = drawn.caption_justify = "left"
+    drawn = narrow_table("Published networks, trained and measured alike")
     metrics = columns(objectives, constraints)
     drawn.add_column("network", no_wrap=True)
     for name in metrics:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from reports.terminal import narrow_table
 from reports.units import FLAG, digits, is_flagged
 from search_spaces import constraint, cost
 from search_spaces.constraint import Constraint
@@ -175,7 +175,7 @@ def table(entries: Sequence[Entry], constraints: Sequence[Constraint]) -> Table:
     """The measured networks by latency, then those that failed or are still to come; ``left_out`` names the others. The
     figures take 58 columns, so that a terminal of 80 has some for the status."""
     best_ones, measured = front(entries), by_latency(entries)
-    drawn = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, caption_justify="left")
+    drawn = narrow_table()
     drawn.add_column("network", no_wrap=True)
     for name in ("px", "par.\nM", "MACs\nG", "top1\n%", "p50\nms", "95%\n±", "mem.\nMB"):
         drawn.add_column(name, justify="right", no_wrap=True)

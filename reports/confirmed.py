@@ -20,7 +20,8 @@ from studies.ledger import TrialRecord
 from studies.repeats import networks
 from studies.runfolder import CONFIRM, SPEC
 
-HEADINGS = ("top-1, % ± std (seeds)", "in the search, %", "latency, ms", "MACs, M")
+TEST, TOP1 = "test top-1, %", "top-1, %"
+HEADINGS = (TOP1, "in the search, %", "latency, ms", "MACs, M")
 TESTED = (
     "Test top-1 is on images that nothing was chosen by, neither networks nor settings: the figure to quote. The order "
     "is by the confirmed top-1, on the images that the search validated with."
@@ -98,11 +99,11 @@ def section(found: Sequence[Confirmed], epochs: int) -> str:
     if not found:
         return ""
     tested = any(one.test_top1 for one in found)
-    columns = {"id": "word"} | ({"test top-1, % ± std (seeds)": "number"} if tested else {})
+    columns = {"id": "word"} | ({TEST: "number"} if tested else {})
     columns |= {
-        "confirmed top-1, % ± std (seeds)": "number",
-        "top-1 in the search, %": "number",
-        "latency, ms (p50 ± IQR)": "number",
+        TOP1: "number",
+        "in the search, %": "number",
+        "latency, ms": "number",
         "MACs, M": "number",
         "parameters, M": "number",
         "network": "net",
@@ -119,7 +120,10 @@ def section(found: Sequence[Confirmed], epochs: int) -> str:
         for one in found
     ]
     also = " and the published networks" if any(one.name for one in found) else ""
-    notes = [f"The best of the front{also}, trained again for {epochs} epochs with other seeds. {agreement(found)}"]
+    notes = [
+        f"The best of the front{also}, trained again for {epochs} epochs with other seeds: mean ± std (seeds). "
+        f"{agreement(found)}"
+    ]
     notes += [TESTED] * tested
     return markup.section("Confirmation", *map(markup.paragraph, notes), markup.table(columns, rows))
 
@@ -129,7 +133,7 @@ def table(found: Sequence[Confirmed], epochs: int) -> Table:
     drawn = Table(title=f"Confirmed over {epochs} epochs", box=box.SIMPLE_HEAD, title_justify="left")
     drawn.add_column("id", no_wrap=True)
     tested = any(one.test_top1 for one in found)
-    for heading in (*["test top-1, % ± std (seeds)"] * tested, *HEADINGS):
+    for heading in (*[TEST] * tested, *HEADINGS):
         drawn.add_column(heading, justify="right")
     for one in found:
         accuracies = [*[spread(one.test_top1)] * tested, one.text, digits("top1", one.searched)]

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from reports import markup
 from reports.summary import plural
+from reports.terminal import narrow_table
 from studies.fidelity import Agreement, Estimate
 from studies.fidelity_record import COMMAND, FIDELITY, Failure, Proxy, Study, Training, flags, read
 
@@ -76,14 +76,7 @@ def rows(study: Study) -> list[list[str]]:
 
 def table(study: Study) -> Table:
     """Narrow enough for 80 columns: the other intervals are on the page."""
-    drawn = Table(
-        title=f"Fidelity: agreement with {_long(study)}",
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        pad_edge=False,
-        title_justify="left",
-        caption_justify="left",
-    )
+    drawn = narrow_table(f"Fidelity: agreement with {_long(study)}")
     drawn.add_column("training", overflow="fold")
     for heading in ("time", "tau", "95%", "rho", f"top {study.top}\nrecall", "n", "std networks\n/ seeds"):
         drawn.add_column(heading, justify="right", no_wrap=True)

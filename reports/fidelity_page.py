@@ -8,8 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
-from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from reports import fidelity, fidelity_figures, markup
@@ -63,32 +61,22 @@ def _figures(study: Study) -> str:
         f"<script>{get_plotlyjs()}</script>",
         markup.key(marks if study.chosen else marks[1:]),
         f'<div class="figures" style="{WIDE}">',
-        _figure(
+        markup.figure(
             fidelity_figures.draw_costs(panel),
             "tau-cost",
             "Up and left is better; numbers as in the table. Bars: 95% bootstrap intervals over networks and seeds. "
             "Noise ceiling: one long training of another seed against the mean of the others. Logarithmic axis."
             f"{absent}",
+            fidelity_figures.HEIGHT,
         ),
-        _figure(
+        markup.figure(
             fidelity_figures.draw_pairs(fidelity_figures.pairs(study, best)),
             "short-long",
             f"Each network in {best.name} and in the long training; bars: standard deviation between its seeds.",
+            fidelity_figures.HEIGHT,
         ),
         "</div>",
     )
-
-
-def _figure(drawing: go.Figure, name: str, caption: str) -> str:
-    body = to_html(
-        drawing,
-        full_html=False,
-        include_plotlyjs=False,
-        default_height=f"{fidelity_figures.HEIGHT}px",
-        div_id=name,
-        config={"responsive": True, "displayModeBar": False},
-    )
-    return f"<figure>\n{body}\n<figcaption>{markup.paragraph(caption, 'help')}</figcaption>\n</figure>"
 
 
 def _table(study: Study) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+import plotly.graph_objects as go
+from plotly.io import to_html
+
 
 def paragraph(text: str, kind: str = "") -> str:
     return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
@@ -19,6 +22,19 @@ def section(title: str, *parts: str) -> str:
 def folded(summary: str, body: str) -> str:
     """``body`` is HTML already; the reader opens it."""
     return f"<details><summary>{escape(summary)}</summary>\n{body}\n</details>"
+
+
+def figure(drawing: go.Figure, name: str, caption: str, height: int) -> str:
+    """A drawing, with plotly.js before it on the page. name: of its element; height: in pixels."""
+    body = to_html(
+        drawing,
+        full_html=False,
+        include_plotlyjs=False,
+        default_height=f"{height}px",
+        div_id=name,
+        config={"responsive": True, "displayModeBar": False},
+    )
+    return f"<figure>\n{body}\n<figcaption>{paragraph(caption, 'help')}</figcaption>\n</figure>"
 
 
 def table(columns: Mapping[str, str], rows: Iterable[Sequence[str]]) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from reports import baselines, confirmed, fidelity, markup, pareto, summary
@@ -116,15 +115,8 @@ def _figures(panels: Sequence[pareto.Panel], goals: Sequence[str]) -> str:
 
 def figure_html(panel: pareto.Panel, name: str, caption: str, height: int = pareto.HEIGHT) -> str:
     """The drawing as HTML that needs plotly.js before it; ``name``: of its element."""
-    body = to_html(
-        pareto.draw(panel).update_layout(showlegend=False, margin_t=16, height=height),
-        full_html=False,
-        include_plotlyjs=False,
-        default_height=f"{height}px",
-        div_id=name,
-        config={"responsive": True, "displayModeBar": False},
-    )
-    return f"<figure>\n{body}\n<figcaption>{markup.paragraph(caption, 'help')}</figcaption>\n</figure>"
+    drawn = pareto.draw(panel).update_layout(showlegend=False, margin_t=16, height=height)
+    return markup.figure(drawn, name, caption, height)
 
 
 def _help(panel: pareto.Panel, goals: Sequence[str]) -> str:

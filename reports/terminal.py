@@ -32,20 +32,20 @@ HEADINGS = {
 }
 
 
+def narrow_table(title: str | None = None) -> Table:
+    """An empty table whose cells stand as close as 80 columns ask for."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table.title_justify = table.caption_justify = "left"
+    return table
+
+
 def front_table(
     trials: Sequence[TrialRecord], objectives: Sequence[str], constraints: Sequence[Constraint] = ()
 ) -> Table:
     """The front in the order of ``front``, a row a trial. Where a latency is flagged, the caption says what * means."""
     best = front(trials, objectives)
     finished = sum(trial.status == "ok" for trial in trials)
-    table = Table(
-        title=f"Pareto front ({', '.join(objectives)}): {len(best)} of {plural(finished, 'ok trial')}",
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        pad_edge=False,
-        title_justify="left",
-        caption_justify="left",
-    )
+    table = narrow_table(f"Pareto front ({', '.join(objectives)}): {len(best)} of {plural(finished, 'ok trial')}")
     metrics = columns(objectives, constraints)
     table.add_column("id", no_wrap=True)
     for name in metrics:

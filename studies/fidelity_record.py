@@ -23,6 +23,7 @@ FIDELITY = "fidelity.json"
 SCHEMA = 1
 COMMAND = "python -m nas.fidelity"
 UNKNOWN_TO_KEY = ("name", "description", "width")  # of a space: what changes no network
+DECIDES_NOTHING = ("cache_gb", "recipe")  # of data: where images lie; of training: the name of what the others say
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def key_of(space: SearchSpace, spec: Spec) -> str:
     """Equal for searches whose networks, images and training are the same; names, seeds and devices do not enter."""
     content = {name: value for name, value in space.to_dict().items() if name not in UNKNOWN_TO_KEY}
     data = asdict(spec.data) | {"source": _anywhere(spec.data.source), "resolution": None}  # the space holds it
-    whole = {"space": content, "data": data, "train": asdict(spec.train)}
+    whole = {"space": content, "data": _deciding(data), "train": _deciding(asdict(spec.train))}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -168,7 +169,7 @@ def flags(spec: Mapping[str, Any]) -> str:
         given = spec.get(section)
         for field, default in defaults.items():
             value = given.get(field) if isinstance(given, Mapping) else None
-            if value is not None and value != default:
+            if value is not None and value != default and field not in DECIDES_NOTHING:
                 flag = named[section].get(field)
                 parts += [flag, str(value)] if flag else ["--set", f"{section}.{field}={_plain(value)}"]
     return shlex.join(parts)
@@ -176,6 +177,10 @@ def flags(spec: Mapping[str, Any]) -> str:
 
 def _of(section: type) -> dict[str, Any]:
     return {field.name: field.default for field in fields(section) if field.default is not MISSING}
+
+
+def _deciding(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in section.items() if name not in DECIDES_NOTHING}
 
 
 def _plain(value: Any) -> str:

@@ -68,3 +68,19 @@ def space_file(tmp_path):
         return str(path)
 
     return write
+
+
+@pytest.fixture
+def cache(tmp_path_factory, monkeypatch):
+    """An empty cache of decoded images; its folder."""
+    root = tmp_path_factory.mktemp("cache") / "own"
+    monkeypatch.setenv("NAS_CACHE", str(root))
+    return root
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Photographs in class folders."""
+    from images import photos
+
+    return photos(tmp_path / "photos")

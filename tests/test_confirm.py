@@ -91,11 +91,11 @@ def test_the_test_split_is_shown_where_it_was_looked_at_and_orders_nothing():
     assert networks(again)[1].outcome.test_top1 == 76.0
     assert Outcome.from_dict(again[0].outcome.to_dict()) == again[0].outcome
     text = section(found, 8)
-    assert "test top-1, % ± std (seeds)" in text
+    assert "test top-1, %" in text
     assert "76.00 ± 1.41 (2)" in text
     assert "The best of the front and the published networks, trained again for 8 epochs" in text
     headings = [column.header for column in table(found, 8).columns]
-    assert headings[1:3] == ["test top-1, % ± std (seeds)", "top-1, % ± std (seeds)"]
+    assert headings[1:3] == ["test top-1, %", "top-1, %"]
     untested = [replace(one, test_top1=(), name="") for one in found]
     assert "test top-1" not in section(untested, 8).lower()
     assert "test" not in str([column.header for column in table(untested, 8).columns])

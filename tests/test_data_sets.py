@@ -35,7 +35,7 @@ SOURCES = ["digits", "glyphs:n=200", "imagefolder", "cifar10", "cifar100"]
 
 
 @pytest.mark.parametrize("source", SOURCES, indirect=True)
-def test_every_source_keeps_the_contract(source):
+def test_every_source_keeps_the_contract(cache, source):
     outline = data.check(source)
     ticks = []
     got = data.load(source, 16, seed=3, test_fraction=0, on_progress=lambda done, total: ticks.append((done, total)))

@@ -114,7 +114,8 @@ def test_part_of_the_images_keeps_classes_and_validation():
 def test_the_key_is_of_what_decides_a_figure(space, tmp_path, monkeypatch):
     spec = Spec(data=DataSpec(resolution=32))
     key = fidelity_record.key_of(space, spec)
-    same = [replace(spec, seed=7), replace(spec, data=DataSpec())]
+    same = [replace(spec, seed=7), replace(spec, data=DataSpec()), replace(spec, data=DataSpec(cache_gb=1))]
+    same.append(replace(spec, train=TrainSpec(recipe="mine.yaml")))
     assert {fidelity_record.key_of(space, one) for one in same} == {key}
     others = [replace(spec, train=TrainSpec(epochs=5)), replace(spec, data=DataSpec(share=0.5))]
     others.append(replace(spec, data=DataSpec("digits")))

@@ -26,6 +26,7 @@ from nas.data.pixels import Pixels
 from nas.data.split import held_out, keep_per_class, stratified
 from nas.data.store import Images, Progress, Request
 from search_spaces.errors import UserError
+from studies.spec import DataSpec
 
 __all__ = ["ImageSet", "Outline", "Pixels", "Split", "check", "default_resolution", "load"]
 
@@ -41,7 +42,7 @@ SOURCES: dict[str, tuple[str, Callable[[str, int, float], Source]]] = {
 }
 MIN_RESOLUTION = 8
 PHOTO_RESOLUTION, SMALL_RESOLUTION = 64, 32  # pixels, where the user names none
-TEST_FRACTION, CACHE_GB = 0.1, 50.0
+TEST_FRACTION, CACHE_GB = DataSpec.test_fraction, DataSpec.cache_gb
 
 
 def default_resolution(source: str) -> int:

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.search import FIELDS, read_spec, settings
+from nas.search import FIELDS, add_fields, read_spec, settings
 from search_spaces import UserError, command
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ A run folder holds spec.yaml, space.yaml, long/ and proxies/NAME/ (a ledger each
 report.html and log.txt. A complete study is copied to where searches look: $NAS_CACHE, or ~/.cache/nas-scaling.
 Exit code: 0 done, 2 wrong input, 130 interrupted, 1 internal error."""
 SHARED = (
-    *("--space", "--width", "--data", "--resolution", "--epochs", "--seed"),
+    *("--space", "--width", "--data", "--resolution", "--recipe", "--epochs", "--seed"),
     *("--gpus", "--gpus-per-trial", "--cpus", "--address"),
 )
 # Flags of the study itself: flag, type, metavar, default, help.
@@ -56,15 +56,11 @@ def parser() -> command.Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
-    for flag, field, kind, metavar, text in FIELDS:
-        if flag in SHARED:
-            p.add_argument(flag, dest=field, type=kind, metavar=metavar, help=text)
+    add_fields(p, SHARED)
     for flag, kind, metavar, _, text in OWN:
         p.add_argument(flag, type=kind, metavar=metavar, help=text)
     wanted = "a cheaper training, as epochs=2,resolution=24,share=0.5,width=0.5; what is left out is as in the search"
     p.add_argument("--proxy", action="append", metavar="TEXT", help=f"{wanted}; repeatable (default: eight of them)")
-    p.add_argument("--spec", metavar="FILE.yaml", help="a whole spec, or a search's spec.yaml; flags override it")
-    p.add_argument("--set", action="append", metavar="FIELD=VALUE", help="any field, as train.batch_size=64")
     p.add_argument("--out", metavar="DIR", help="the run folder (default runs/TIME-SPACE-fidelity)")
     p.add_argument("--dry-run", action="store_true", help="print what would be trained and what it would cost")
     p.add_argument("--resume", metavar="DIR", help="go on with a study, however it ended")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from nas.fidelity.arms import Arm, Settings
 from nas.plan import Plan
+from reports.terminal import narrow_table
 from search_spaces import cost
 
 
@@ -23,7 +22,7 @@ def show(planned: Plan, every: Sequence[Arm], settings: Settings) -> None:
         markup=False,
         soft_wrap=True,
     )
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table = narrow_table()
     table.add_column("training", overflow="fold")
     for heading in ("px", "epochs", "seeds", "trainings", "work of\none", "work of\nall"):
         table.add_column(heading, justify="right", no_wrap=True)
