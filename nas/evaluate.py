@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from nas.checkpoint import Checkpoint
-from nas.data import ImageSet
+from nas.data import Images, ImageSet
 from nas.environment import device_name
 from nas.latency.trial import Meter
 from nas.lease import Lease
@@ -31,7 +31,7 @@ from studies.spec import Spec
 
 
 def evaluate(
-    arch: Arch, seed: int, images: ImageSet, session: Session, *, spec: Spec, measure: bool = True, final: bool = False
+    arch: Arch, seed: int, images: Images, session: Session, *, spec: Spec, measure: bool = True, final: bool = False
 ) -> Outcome:
     """Costs, measures and trains ``arch`` on the device that the scheduler gave; ``session`` hears how it goes.
 
@@ -42,6 +42,7 @@ def evaluate(
     no longer finite or that does not fit in memory, ``failed`` with what is known (it is not tried again at the same
     batch size). Counts of the built network that differ from the closed form are an error, not a number.
     """
+    images = images if isinstance(images, ImageSet) else images[arch.resolution]
     figures = cost.count(arch, images.num_classes)._asdict()
     if broken := constraint.violations(spec.constraints, figures):
         return Outcome("rejected", **figures, violations=broken)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nas import data
+from nas.data import Images
 from nas.progress import SearchProgress
 from reports.summary import plural
 from search_spaces import Arch
@@ -27,7 +27,7 @@ class Trainings:
     """Each of ``archs`` with each of ``seeds``, as ``spec`` says but to the end, whatever limits of it are broken.
 
     title: what is done, as ``confirming``. names: what networks are called while they train, by id. final: they are
-    tried on the test images, too.
+    tried on the test images, too. measure: latencies, too.
     """
 
     folder: Path
@@ -37,6 +37,7 @@ class Trainings:
     title: str
     names: Mapping[str, str] = field(default_factory=dict)
     final: bool = False
+    measure: bool = True
 
     @property
     def left(self) -> int:
@@ -44,16 +45,15 @@ class Trainings:
         done = {(record.arch, record.seed) for record in recorded(self.folder) if record.outcome}
         return sum((arch, seed) not in done for seed in self.seeds for arch in self.archs)
 
-    def run(
-        self, images: data.ImageSet, resources: Resources, measured: Iterable[TrialRecord], console: Console
-    ) -> None:
+    def run(self, images: Images, resources: Resources, measured: Iterable[TrialRecord], console: Console) -> None:
         """Those that an earlier command has ended stay, and what was broken off goes on.
 
-        measured: other trials, whose networks are not measured again.
+        measured: other trials, whose networks are not measured again. images: one set for all, or one a resolution.
         """
         from nas.evaluate import evaluate
 
         spec = replace(self.spec, search=replace(self.spec.search, constraints=(), early_stop="none"))
+        evaluation = partial(evaluate, spec=spec, measure=self.measure, final=self.final)
         self.folder.mkdir(exist_ok=True)
         with ledger.Ledger(self.folder) as writer:
             runfolder.write_yaml(self.folder / runfolder.SPEC, spec.to_dict())
@@ -63,7 +63,7 @@ class Trainings:
                 recorder = Recorder(Listed(pairs), writer, Limits(), progress, records, None, checkpoints, measured)
                 if not recorder.over:
                     console.print(f"{self.title} {self._amount}")
-                engine.run(recorder, partial(evaluate, spec=spec, final=self.final), images, resources)
+                engine.run(recorder, evaluation, images, resources)
             runfolder.remove_checkpoints(self.folder)
 
     @property

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import UserError, command
@@ -70,12 +71,22 @@ LISTS = ("search.objectives", "search.constraints")
 RESUMABLE = ("search.trials", "search.budget", "search.baselines", "confirm.", "resources.", "data.cache_gb")
 
 
-def add_fields(p: command.Parser, flags: Sequence[str]) -> None:
-    """Those of ``FIELDS`` that are named, and what sets any other field."""
+def add_fields(
+    p: argparse._ActionsContainer, flags: Sequence[str], helps: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Those of ``FIELDS`` that are named, and what sets any other field. helps: texts that say it otherwise."""
     for flag, field, kind, metavar, text in FIELDS:
         if flag in flags:
             action = "extend" if kind is names else "append" if field in LISTS else "store"
-            p.add_argument(flag, *ALSO.get(flag, ()), dest=field, type=kind, metavar=metavar, help=text, action=action)
+            p.add_argument(
+                flag,
+                *ALSO.get(flag, ()),
+                dest=field,
+                type=kind,
+                metavar=metavar,
+                help=helps.get(flag, text),
+                action=action,
+            )
     p.add_argument("--spec", metavar="FILE.yaml", help="a whole spec, or a run's spec.yaml; other flags override it")
     p.add_argument("--set", action="append", metavar="FIELD=VALUE", help="any field, as train.epochs=8; repeatable")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,16 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 
 @dataclass(frozen=True)
 class Published:
-    """A network from the literature. ``top1``: percent on ImageNet as ``source`` gives it; None where it gives none."""
+    """A network from the literature. ``top1``: percent on ImageNet as ``source`` gives it; None where it gives none.
+
+    scaled: where it is another one scaled, that one's name as ``base`` and what ``scaling.scale`` was told.
+    """
 
     name: str
     arch: Arch
     top1: float | None
     source: str
+    scaled: Mapping[str, Any] = field(default_factory=dict)
 
 
 @cache
@@ -37,10 +41,11 @@ def catalogue() -> Mapping[str, Published]:
         for name, entry in read_yaml(path).items():
             content = entry.get("arch", {})
             if "scaled" in entry:
-                settings = dict(entry["scaled"])
+                settings = {**entry["scaled"]}
                 base = scale(found[settings.pop("base")].arch, **settings)
                 content = base.to_dict() | content
-            found[name] = Published(name, Arch.from_dict(content), entry.get("top1"), entry["source"])
+            arch, scaled = Arch.from_dict(content), entry.get("scaled", {})
+            found[name] = Published(name, arch, entry.get("top1"), entry["source"], scaled)
     return found
 
 

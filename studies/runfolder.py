@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from search_spaces import UserError
 from studies.ledger import LEDGER, TrialRecord
@@ -41,6 +43,20 @@ def create(path: Path) -> Path:
     except OSError as error:
         raise UserError(f"--out: {path} cannot be made ({error.strerror})") from None
     return path
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Holds the run folder against other processes. Raises UserError where one writes to it."""
+    lock = FileLock(str(path / ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"{path}: another process is writing to this run folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def make_checkpoints(run_dir: Path) -> Path:

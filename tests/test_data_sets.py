@@ -34,6 +34,20 @@ def source(request, tmp_path, monkeypatch):
 SOURCES = ["digits", "glyphs:n=200", "imagefolder", "cifar10", "cifar100"]
 
 
+SIDES = {"digits": 8, "glyphs:n=200": None, "imagefolder": 20, "cifar10": 32, "cifar100": 32}
+
+
+@pytest.mark.parametrize("source", SOURCES, indirect=True)
+def test_the_resolution_beyond_which_there_is_no_detail(cache, source, request):
+    assert data.detail(source) == SIDES[request.node.callspec.params["source"]]
+
+
+def test_a_file_that_is_no_image_has_no_detail(cache, folder):
+    before = data.detail(f"imagefolder:{folder}")
+    (next(folder.iterdir()) / "0.jpg").write_bytes(b"nothing")
+    assert data.detail(f"imagefolder:{folder}") == before == 46
+
+
 @pytest.mark.parametrize("source", SOURCES, indirect=True)
 def test_every_source_keeps_the_contract(cache, source):
     outline = data.check(source)

@@ -8,7 +8,7 @@ downloaded. What a search looks at, it fits; therefore test images are kept apar
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 
@@ -24,11 +24,11 @@ from nas.data.imageset import ImageSet, Split, moments
 from nas.data.listing import Listing, Outline, Source
 from nas.data.pixels import Pixels
 from nas.data.split import held_out, keep_per_class, stratified
-from nas.data.store import Images, Progress, Request
+from nas.data.store import Progress, Request
 from search_spaces.errors import UserError
 from studies.spec import DataSpec
 
-__all__ = ["ImageSet", "Outline", "Pixels", "Split", "check", "default_resolution", "load"]
+__all__ = ["ImageSet", "Images", "Outline", "Pixels", "Split", "check", "default_resolution", "detail", "load"]
 
 # name: how it is written, and what finds it, given its argument, the run's seed and the share of test images
 SOURCES: dict[str, tuple[str, Callable[[str, int, float], Source]]] = {
@@ -40,7 +40,10 @@ SOURCES: dict[str, tuple[str, Callable[[str, int, float], Source]]] = {
     "cifar100": ("cifar100:DIR", partial(torchvision_sets.shorthand, "CIFAR100")),
     "huggingface": ("huggingface:DIR", HuggingFace.open),
 }
+Images = ImageSet | Mapping[int, ImageSet]
+"""What trials share: one set, resized for networks of lower resolution, or a set for each resolution."""
 MIN_RESOLUTION = 8
+LOOKED_AT = 50  # images whose sizes say how much detail a source holds
 PHOTO_RESOLUTION, SMALL_RESOLUTION = 64, 32  # pixels, where the user names none
 TEST_FRACTION, CACHE_GB = DataSpec.test_fraction, DataSpec.cache_gb
 
@@ -64,6 +67,20 @@ def check(source: str) -> Outline:
     cache, _ = Cache.of_host(CACHE_GB * 1e9)  # to open these takes seconds
     identity = ["outline", source.partition(":")[0], found.identity("search")]
     return Outline(**cache.note(identity, lambda: asdict(found.outline())))
+
+
+def detail(source: str) -> int | None:
+    """The resolution beyond which the images of a source hold no more detail: the median of their shorter sides, of
+    some of them; None: there is none, or no image can be read. Raises UserError as ``check`` does."""
+    listing = _open(source, 0, TEST_FRACTION).listing("search")
+    sides = []
+    for i in np.unique(np.linspace(0, len(listing.names) - 1, LOOKED_AT).astype(int)):
+        try:
+            sides.append(listing.read.side(int(i)))
+        except (OSError, ValueError):  # a file that loading will name
+            continue
+    known = [side for side in sides if side is not None]
+    return int(np.median(known)) if known else None
 
 
 def load(
@@ -114,7 +131,7 @@ def load(
 
 
 def _split(
-    source: str, images: Images, own_test: bool, seed: int, val_fraction: float, test_fraction: float
+    source: str, images: store.Images, own_test: bool, seed: int, val_fraction: float, test_fraction: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which images train, validate and test: sorted indices. Those that are not usable are in none."""
     usable = np.flatnonzero(images.usable)
@@ -130,7 +147,7 @@ def _split(
     return usable[~is_val & ~is_test], usable[is_val], usable[is_test]
 
 
-def _check_classes(source: str, images: Images) -> None:
+def _check_classes(source: str, images: store.Images) -> None:
     """Raises UserError for a class that has lost all its images, naming the first."""
     for part in [np.ones(len(images.labels), bool)] if images.is_val is None else [~images.is_val, images.is_val]:
         left = np.bincount(images.labels[part & images.usable], minlength=len(images.classes))

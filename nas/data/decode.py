@@ -26,6 +26,9 @@ class ReadFiles:
     def __call__(self, i: int, resolution: int) -> np.ndarray:
         return decode_square(os.path.join(self.root, self.names[i]), resolution).transpose(2, 0, 1)
 
+    def side(self, i: int) -> int:
+        return shorter_side(os.path.join(self.root, self.names[i]))
+
 
 def decode_square(path: str | os.PathLike[str] | IO[bytes], resolution: int) -> np.ndarray:
     """uint8 (R, R, 3): the first frame, turned upright, shorter side resized to R, centre cropped. Raises what Pillow
@@ -36,6 +39,12 @@ def decode_square(path: str | os.PathLike[str] | IO[bytes], resolution: int) -> 
         file.draft(None, (2 * resolution, 2 * resolution))  # a big JPEG is decoded at 1/2, 1/4 or 1/8 of its size
         _check_size(file)
         return square(ImageOps.exif_transpose(file), resolution)
+
+
+def shorter_side(path: str | os.PathLike[str] | IO[bytes]) -> int:
+    """In pixels; nothing is decoded. Raises what Pillow raises."""
+    with _open(path) as file:
+        return min(file.size)
 
 
 def square(image: Image.Image, resolution: int) -> np.ndarray:

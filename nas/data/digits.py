@@ -48,6 +48,9 @@ class ReadScans:
     def __call__(self, i: int, resolution: int) -> np.ndarray:
         return square(Image.fromarray(self._scans[i]), resolution).transpose(2, 0, 1)
 
+    def side(self, i: int) -> int:
+        return min(self._scans[i].shape)
+
     @cached_property
     def _scans(self) -> np.ndarray:
         from sklearn.datasets import load_digits

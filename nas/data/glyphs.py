@@ -155,6 +155,9 @@ class DrawGlyph:
         grey = draw(CHARACTERS[index % self.options.classes], resolution, self.options, rng)
         return np.broadcast_to(grey, (3, resolution, resolution))
 
+    def side(self, i: int) -> None:
+        """None: a font has detail at any resolution."""
+
 
 def draw(character: str, resolution: int, options: Options, rng: np.random.Generator) -> np.ndarray:
     """One image, uint8 (R, R)."""

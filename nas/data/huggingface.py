@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.data.decode import decode_square
+from nas.data.decode import decode_square, shorter_side
 from nas.data.listing import Listing, Outline, Part, census
 from search_spaces.errors import UserError
 
@@ -111,14 +111,20 @@ class ReadRows:
     sizes: tuple[int, ...]
 
     def __call__(self, i: int, resolution: int) -> np.ndarray:
+        return decode_square(self._held(i), resolution).transpose(2, 0, 1)
+
+    def side(self, i: int) -> int:
+        return shorter_side(self._held(i))
+
+    def _held(self, i: int) -> Any:
+        """A path, or a file in memory."""
         split = 0
         while i >= self.sizes[split]:
             i, split = i - self.sizes[split], split + 1
         cell = self._undecoded[split][i][self.column]
         if cell is None:
             raise ValueError("no image")
-        held = io.BytesIO(cell["bytes"]) if cell["bytes"] is not None else cell["path"]
-        return decode_square(held, resolution).transpose(2, 0, 1)
+        return io.BytesIO(cell["bytes"]) if cell["bytes"] is not None else cell["path"]
 
     @cached_property
     def _undecoded(self) -> list[Any]:

@@ -32,6 +32,9 @@ class Read(Protocol):
 
     def __call__(self, i: int, resolution: int) -> np.ndarray: ...
 
+    def side(self, i: int) -> int | None:
+        """The shorter side of image i as it lies there, in pixels; None: it has detail at any resolution."""
+
 
 @dataclass(frozen=True, eq=False)
 class Listing:

@@ -200,6 +200,9 @@ class ReadItems:
     def __call__(self, i: int, resolution: int) -> np.ndarray:
         return square(self.dataset[i][0], resolution).transpose(2, 0, 1)
 
+    def side(self, i: int) -> int:
+        return min(self.dataset[i][0].size)
+
     @cached_property
     def dataset(self) -> Any:
         from torchvision import datasets

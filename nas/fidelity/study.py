@@ -4,15 +4,14 @@ on with one."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from nas import data, environment
@@ -51,7 +50,7 @@ def begin(planned: Plan, every: Sequence[Arm], settings: Settings, out: Path, co
     runfolder.check_free(out)
     whole = load_images(every[0].plan)
     folder = runfolder.create(out)
-    with _alone(folder), log_to(folder / runfolder.LOG):
+    with runfolder.alone(folder), log_to(folder / runfolder.LOG):
         runfolder.check_free(folder)  # another run may have begun since
         for arm in every:
             (folder / arm.folder).mkdir(parents=True, exist_ok=True)
@@ -80,7 +79,7 @@ def resume(folder: Path, changes: Mapping[str, Any], judged: Mapping[str, Any], 
     about = read_yaml(path) if path.is_file() else {}
     if not isinstance(about, dict) or STUDY not in about:
         raise UserError(f"--resume: {folder} holds no fidelity study")
-    with _alone(folder), log_to(folder / runfolder.LOG):
+    with runfolder.alone(folder), log_to(folder / runfolder.LOG):
         given = about[STUDY] | dict(judged)
         proxies = tuple(Proxy(**proxy) for proxy in given.pop("proxies"))
         settings = Settings(**given, proxies=proxies).check()
@@ -103,19 +102,6 @@ def resume(folder: Path, changes: Mapping[str, Any], judged: Mapping[str, Any], 
 def _about(planned: Plan, command: str) -> dict[str, Any]:
     created = datetime.now(UTC).isoformat(timespec="seconds")
     return {"command": command, "created": created, "environment": environment.describe(planned.resources.gpus)}
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    lock = FileLock(str(folder / ".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"{folder}: another process is writing to this run folder") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _go(

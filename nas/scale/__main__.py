@@ -1,0 +1,148 @@
+"""Finds alpha, beta and gamma for your network, says how sure they are, and writes the family that they scale it to.
+
+Without --coefficients the grid of (alpha, beta, gamma) with alpha * beta^2 * gamma^2 near 2 is trained, every point at
+equal counted cost; a response surface gives the best triple with its 95% region; and compound scaling is compared with
+scaling depth, width or resolution alone. With --coefficients nothing is trained, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nas.scale.settings import METRICS, PUBLISHED, Settings, phis, targets
+from nas.search import FIELDS, add_fields, names, read_spec, settings
+from search_spaces import UserError, command
+from search_spaces.compound import COMPOUND, RULES
+from search_spaces.scaling import ROUNDINGS
+
+EXAMPLES = """examples:
+  python -m nas.scale --phi 1..7 --coefficients published
+  python -m nas.scale --phi 0.5,1,2 --coefficients 1.2,1.1,1.15 --base runs/20261122-101500-v2
+  python -m nas.scale --target-macs 0.7e9,1e9 --constraint "latency_ms<=200" --coefficients 1.2,1.1,1.15 --measure
+  python -m nas.scale --phi 1..7 --base efficientnet_b0 --width 0.25 --resolution 48 --data glyphs --grid-step 0.1
+  python -m nas.scale --resume runs/20261122-101500-scale
+
+Ctrl-C ends a study in order, a second one ends it now; both can be resumed.
+A run folder holds spec.yaml, base.json, grid/ and rules/ (a ledger each), family/b1.json, ..., scaling.json,
+report.html and log.txt. Exit code: 0 done, 2 wrong input, 130 interrupted, 1 internal error."""
+SHARED = (
+    *("--width", "--data", "--resolution", "--recipe", "--epochs", "--seconds-per-trial", "--seed"),
+    *("--gpus", "--gpus-per-trial", "--cpus", "--address"),
+)
+HELP = {
+    "--width": "multiplies the channels of the base in the study, which is cheaper then (default: as they are)",
+    "--resolution": "image side of the base in the study (default: what the data usually has, at most the base's own)",
+    "--data": "that the study trains on, as in nas.search (default glyphs, which has detail at any resolution)",
+}
+DEFAULT_PHI = "1..7"
+
+
+def parser() -> command.Parser:
+    p = command.Parser(
+        "python -m nas.scale",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    p.add_argument("--base", metavar="NAME|FILE|DIR", help="published, a .json file, or a run, whose most accurate is")
+    p.add_argument("--phi", metavar="LIST", help=f"of the family: {DEFAULT_PHI} (default), or 0.5,1,2; 0 is the base")
+    p.add_argument(
+        "--target-macs", metavar="LIST", help="of the family: phi is solved for these counted costs: 7e8,1e9"
+    )
+    limits = f'the largest network within "latency_ms<=200"; {", ".join(METRICS)}; repeatable'
+    p.add_argument("--constraint", action="append", metavar="LIMIT", help=limits)
+    triple = f"ALPHA,BETA,GAMMA instead of a study, or {PUBLISHED}: the official networks"
+    p.add_argument("--coefficients", metavar="A,B,C", help=triple)
+    p.add_argument("--rounding", choices=ROUNDINGS, help="of depths and widths (default official; see README)")
+    p.add_argument("--max-resolution", type=command.positive_int, metavar="PIXELS", help="that the family grows to")
+    p.add_argument("--later-stages", action="store_true", help="add layers to later stages first, as EfficientNetV2")
+    p.add_argument("--measure", action="store_true", help="the family's latencies, on this device")
+    study = p.add_argument_group("the study")
+    study.add_argument("--grid-step", type=float, metavar="X", help="of alpha, beta and gamma from 1 on (default 0.05)")
+    within = "by which alpha * beta^2 * gamma^2 may differ from 2 (default 0.1)"
+    study.add_argument("--tolerance", type=float, metavar="X", help=within)
+    study.add_argument("--seeds", type=int, metavar="N", help="of each network (default 3)")
+    rules = f"to compare: {', '.join((COMPOUND, *RULES))} (default: these), or shares as d1_w8_r1; repeatable"
+    study.add_argument("--rule", action="extend", type=names, metavar="NAMES", help=rules)
+    study.add_argument("--validate", metavar="LIST", help="train every rule at 2^phi times the cost, too: 2,3")
+    add_fields(study, SHARED, HELP)
+    p.add_argument("--out", metavar="DIR", help="the run folder (default runs/TIME-scale)")
+    p.add_argument("--dry-run", action="store_true", help="print what would be trained and what it would cost")
+    p.add_argument("--resume", metavar="DIR", help="go on with a run, however it ended")
+    p.add_argument("-v", "--verbose", action="store_true", help="show Ray's own messages")
+    return p
+
+
+def main(argv: Sequence[str]) -> None:
+    args = vars(parser().parse_args(argv))
+    command_line, verbose = shlex.join(["python", "-m", "nas.scale", *argv]), "verbose" in args
+    if "resume" in args:
+        changes = changes_to_resume(args)
+        from nas.scale import run
+
+        run.resume(Path(args["resume"]), changes, command_line, verbose)
+        return
+    wanted, spec = settings_of(args), read_spec(args)
+    from nas.scale import run
+
+    base = run.base_of(wanted)
+    if "dry_run" in args:
+        from nas.scale import dryrun
+
+        dryrun.show(spec, wanted, base, verbose)
+        return
+    out = Path(args.get("out") or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-scale")
+    run.begin(spec, wanted, base, out, command_line, verbose)
+
+
+def settings_of(args: dict[str, Any]) -> Settings:
+    """Of the flags. Raises UserError."""
+    given = {name: args[name] for name in PLAIN if name in args}
+    family = {"phi", "target_macs", "constraint"} & args.keys()
+    text = args.get("phi", None if family else DEFAULT_PHI)
+    found = Settings(
+        phis=phis(text) if text is not None else (),
+        targets=targets(args["target_macs"]) if "target_macs" in args else (),
+        limits=tuple(args.get("constraint", ())),
+        rules=tuple(dict.fromkeys(args.get("rule", Settings.rules))),
+        validate=phis(args["validate"], "--validate") if "validate" in args else (),
+        later="later_stages" in args,
+        **given,
+    ).check()
+    if not found.studied:
+        spare = [flag for flag in (*STUDY, *SHARED) if _stored(flag) in args and flag not in ("--seed",)]
+        if spare:
+            raise UserError(f"{spare[0]}: is for a study, which --coefficients spares; leave one of them out")
+    return found
+
+
+PLAIN = ("base", "coefficients", "grid_step", "tolerance", "seeds", "rounding", "max_resolution", "measure")
+STUDY = ("--grid-step", "--seeds", "--rule", "--validate")
+_FIELD_OF = {flag: field for flag, field, *_ in FIELDS}
+
+
+def _stored(flag: str) -> str:
+    return _FIELD_OF.get(flag) or flag.removeprefix("--").replace("-", "_")
+
+
+def changes_to_resume(args: dict[str, Any]) -> dict[str, Any]:
+    """Raises UserError on what cannot be another in a run that goes on."""
+    changes = settings(args)
+    flag_of = {field: flag for flag, field in _FIELD_OF.items()}
+    allowed = [flag for flag in SHARED if _FIELD_OF[flag].startswith("resources.")]
+    fixed = [flag_of.get(field, f"--set {field}") for field in changes if not field.startswith("resources.")]
+    known = {*_FIELD_OF.values(), "resume", "verbose", "set"}
+    fixed += [f"--{name.replace('_', '-')}" for name in args if name not in known]
+    if fixed:
+        raise UserError(f"{fixed[0]}: stays as it was in a run that is resumed; allowed are {', '.join(allowed)}")
+    return changes
+
+
+if __name__ == "__main__":
+    command.run(main)

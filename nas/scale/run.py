@@ -1,0 +1,164 @@
+"""One scaling run from what was asked for to its report: study the coefficients, or take them as given, and emit the
+family; or go on with one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from nas.progress import log, log_to
+from nas.scale.base import DEFAULT, Base, find
+from nas.scale.emission import FAMILY, check, emitted
+from nas.scale.settings import PUBLISHED, Settings
+from search_spaces import Arch, UserError
+from search_spaces.published import read_yaml
+from studies import runfolder
+from studies.scaling_record import SCALING
+from studies.spec import RECORDED, Spec, override, parse
+
+if TYPE_CHECKING:
+    from nas.scale.study import Design
+
+SECTION = "scale"  # of the folder's spec.yaml, which is otherwise that of a search
+BASE = "base.json"
+COMMAND = "python -m nas.scale"
+
+console = Console(highlight=False)
+
+
+def base_of(settings: Settings) -> Base:
+    """Raises UserError."""
+    if settings.base is None and settings.coefficients == PUBLISHED:
+        return replace(find(DEFAULT), found="published")
+    return find(settings.base)
+
+
+def begin(spec: Spec, settings: Settings, base: Base, out: Path, command: str, verbose: bool = False) -> None:
+    """Makes the run in the new folder ``out``. Raises UserError where it holds one, or what is asked for cannot be."""
+    runfolder.check_free(out)
+    made = _design(spec, settings, base, verbose)
+    check(base, settings)
+    folder = runfolder.create(out)
+    with runfolder.alone(folder), log_to(folder / runfolder.LOG):
+        runfolder.check_free(folder)  # another run may have begun since
+        entry = {"name": base.name, "found": base.found, "arch": base.arch.to_dict()}
+        runfolder.write_text(folder / BASE, json.dumps(entry, indent=1) + "\n")
+        about = {**_about(made, command), **_spec_of(made, spec), SECTION: settings.to_dict()}
+        runfolder.write_yaml(folder / runfolder.SPEC, about)  # last: with it the run has begun
+        log.info("%s", command)
+        _go(base, settings, made, folder, about)
+
+
+def resume(folder: Path, changes: Mapping[str, Any], command: str, verbose: bool = False) -> None:
+    """Goes on with the run in ``folder``. changes: fields of its spec that are others now. Raises UserError where it
+    holds none, another process works on it, or it trained on another kind of device."""
+    folder = folder.expanduser().absolute()
+    path = folder / runfolder.SPEC
+    about = read_yaml(path) if path.is_file() else {}
+    if not isinstance(about, dict) or SECTION not in about:
+        raise UserError(f"--resume: {folder} holds no scaling run")
+    with runfolder.alone(folder), log_to(folder / runfolder.LOG):
+        from nas.plan import within
+
+        settings = Settings.from_dict(about[SECTION]).check()
+        kept = read_yaml(folder / BASE)
+        base = Base(kept["name"], Arch.from_dict(kept["arch"]), kept["found"])
+        old = parse({key: value for key, value in about.items() if key != SECTION})
+        spec = parse(override(replace(old, resources=within(old.resources)).to_dict(), changes))
+        made = _design(spec, settings, base, verbose)
+        if made and bool(old.resources.gpus) != bool(made.plan.resources.gpus):
+            kinds = ("GPUs", "CPUs") if old.resources.gpus else ("CPUs", "GPUs")
+            raise UserError(f"--resume: the study trained on {kinds[0]}, here it would go on with {kinds[1]}")
+        recorded = {key: about[key] for key in RECORDED if key in about}
+        recorded["resumed"] = [*recorded.get("resumed", []), _about(made, command)]
+        about = {**recorded, **_spec_of(made, spec), SECTION: settings.to_dict()}
+        runfolder.write_yaml(path, about)
+        log.info("%s", command)
+        _go(base, settings, made, folder, about)
+
+
+def _design(spec: Spec, settings: Settings, base: Base, verbose: bool) -> Design | None:
+    if not settings.studied:
+        return None
+    from nas.scale.study import design
+
+    return design(spec, settings, base.arch, verbose)
+
+
+def _spec_of(made: Design | None, spec: Spec) -> dict[str, Any]:
+    """The spec without what is another command's: the space is the base, nothing is searched."""
+    found = (made.plan.spec if made else spec).to_dict()
+    return {name: found[name] for name in ("data", "train", "resources", "seed")} | {
+        "space": {"width": spec.space.width}
+    }
+
+
+def _about(made: Design | None, command: str) -> dict[str, Any]:
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    about = {"command": command, "created": created}
+    if made is None:
+        return about | {"environment": {}}
+    from nas.environment import describe
+
+    return about | {"environment": describe(made.plan.resources.gpus)}
+
+
+def _go(base: Base, settings: Settings, made: Design | None, folder: Path, about: Mapping[str, Any]) -> None:
+    """Trains what is left; then writes and prints what was found, however it ended."""
+    console.print(f"base: {base.name}, {base.found}", markup=False, soft_wrap=True)
+    try:
+        if made:
+            _train(made, folder)
+    except BaseException as error:
+        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "broken off"
+        console.print(f"\n{what}; what was found so far:")
+        try:
+            finish(base, settings, made, folder, about)
+        except (OSError, UserError) as also:  # a full disk takes no report either
+            console.print(f"no report: {also}", markup=False)
+        console.print(f"to go on: {COMMAND} --resume {folder}", soft_wrap=True, markup=False)
+        raise
+    finish(base, settings, made, folder, about)
+
+
+def _train(made: Design, folder: Path) -> None:
+    """The grid, and then the rules, whose networks its best decides."""
+    from nas.scale.results import found_so_far
+    from nas.scale.study import beyond_detail, train
+    from studies.cluster import connected
+
+    if warning := beyond_detail(made.plan, made.archs):
+        console.print(f"warning: {warning}", markup=False, soft_wrap=True)
+    grid = made.trainings(folder)
+    with ExitStack() as stack:
+        if grid.left:
+            stack.enter_context(connected(made.plan.resources))
+            train(grid, made.plan, console)
+        best = found_so_far(made, folder).best
+        if best is not None:
+            rules = made.trainings(folder, best)
+            if rules.left and not grid.left:
+                stack.enter_context(connected(made.plan.resources))
+            train(rules, made.plan, console)
+
+
+def finish(base: Base, settings: Settings, made: Design | None, folder: Path, about: Mapping[str, Any]) -> None:
+    """Writes the family, ``scaling.json`` and the page, and prints what was found."""
+    from reports import scaling, scaling_page
+
+    record = emitted(base, settings, made, folder, about)
+    runfolder.write_text(folder / SCALING, record.to_json())
+    page = scaling_page.write(folder, record)
+    for part in scaling.printed(record):
+        console.print(part, soft_wrap=isinstance(part, str))
+    if record.family:
+        console.print(f"family: {folder / FAMILY}", soft_wrap=True, markup=False)
+    console.print(f"run folder: {folder}", soft_wrap=True, markup=False)
+    console.print(f"report: {page}", soft_wrap=True, markup=False)

@@ -1,0 +1,206 @@
+"""``python -m nas.scale`` without a study: the published family, coefficients that are given, targets and limits."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nas.scale.settings import Settings, phis, targets, triple
+from search_spaces import UserError, load
+from search_spaces.cost import count
+from studies.scaling_record import SCALING, read
+
+RATIOS = [2.573, 4.693, 8.426, 16.380, 29.482, 52.082, 102.806]
+
+
+@pytest.fixture
+def scale(run_python, tmp_path):
+    """Runs the command into a new folder; the CompletedProcess and the folder."""
+
+    def run(*flags, out="run"):
+        return run_python("-m", "nas.scale", *flags, "--out", tmp_path / out), tmp_path / out
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """The published family, once for all tests that look at it."""
+    from nas.scale.__main__ import main
+
+    folder = tmp_path_factory.mktemp("published") / "run"
+    main(["--coefficients", "published", "--phi", "1..7", "--out", str(folder)])
+    return folder
+
+
+def test_the_published_family_is_torchvisions(published):
+    import torch
+    import torchvision.models as models
+    from torch.utils.flop_counter import FlopCounterMode
+
+    for place, member in enumerate(read(published / SCALING).family, 1):
+        with torch.device("meta"):
+            model = getattr(models, f"efficientnet_b{place}")().eval()
+            x = torch.empty(1, 3, member.network.resolution, member.network.resolution)
+        assert member.name == f"b{place}"
+        assert member.network.params == sum(parameter.numel() for parameter in model.parameters())
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model(x)
+        assert 2 * member.network.macs == counter.get_total_flops()
+        assert load(published / "family" / f"b{place}.json") == load(f"efficientnet_b{place}")
+
+
+def test_published_and_formula_side_by_side(published):
+    """B1 to B7 do not lie on whole phi, and their dimensions imply different ones."""
+    official = json.loads((Path(__file__).parent / "data" / "compound.json").read_text())["official"]
+    for one in read(published / SCALING).implied:
+        known = official[one.name.removeprefix("efficientnet_")]
+        assert one.phi_depth == pytest.approx(known["implied_phi_depth"])
+        assert one.phi_width == pytest.approx(known["implied_phi_width"])
+        assert one.phi_resolution == pytest.approx(known["implied_phi_resolution"])
+    dropouts = [member.dropout for member in read(published / SCALING).family]
+    assert dropouts == [official[f"b{i}"]["dropout"] for i in range(1, 8)]
+
+
+def test_a_run_folder_holds_what_it_needs(published):
+    spec = yaml.safe_load((published / "spec.yaml").read_text())
+    assert spec["scale"]["coefficients"] == "published"
+    assert spec["command"].startswith("python -m nas.scale --coefficients published")
+    assert (published / "report.html").stat().st_size > 1e6
+    entry = json.loads((published / "family" / "b1.json").read_text())
+    assert entry["macs"] == count(load("efficientnet_b1")).macs
+
+
+def test_the_formula_costs_more_than_it_says(scale):
+    done, folder = scale("--coefficients", "1.2,1.1,1.15", "--base", "efficientnet_b0", "--phi", "1..7")
+    assert done.returncode == 0, done.stderr
+    family = read(folder / SCALING).family
+    assert [round(member.counted, 3) for member in family] == RATIOS
+    assert [member.formula for member in family] == pytest.approx([1.92027**phi for phi in range(1, 8)])
+    for ratio in ("2.573", "102.806", "1.920"):
+        assert ratio in done.stdout
+
+
+def test_targets_are_reached_or_the_nearest_two_are_named(scale):
+    done, folder = scale("--coefficients", "1.2,1.1,1.15", "--base", "efficientnet_b0", "--target-macs", "7e8,1e9,2e9")
+    assert done.returncode == 0, done.stderr
+    for member in read(folder / SCALING).family:
+        missed = abs(member.network.macs / member.target - 1)
+        assert (missed > 0.02) == bool(member.nearest)
+        if member.nearest:
+            assert min(member.nearest, key=lambda macs: abs(macs - member.target)) == member.network.macs
+
+
+def test_the_largest_network_within_limits(scale):
+    flags = ["--coefficients", "1.2,1.1,1.15", "--base", "efficientnet_b0"]
+    done, folder = scale(*flags, "--constraint", "macs<=2e9", "--constraint", "params<=1e7")
+    assert done.returncode == 0, done.stderr
+    (member,) = read(folder / SCALING).family
+    assert member.network.params <= 1e7
+    assert member.network.macs <= 2e9
+    from nas.scale.base import find
+    from nas.scale.family import growth_of
+
+    growth = growth_of(find("efficientnet_b0"), triple("1.2,1.1,1.15"), Settings())
+    beyond = count(growth.at(member.phi + 2e-4))
+    assert beyond.params > 1e7 or beyond.macs > 2e9
+
+
+def test_the_largest_network_within_measured_memory(scale):
+    flags = ["--coefficients", "1.2,1.1,1.15", "--base", "mobilenet_v2", "--max-resolution", "224"]
+    done, folder = scale(*flags, "--constraint", "peak_memory_mb<=60")
+    assert done.returncode == 0, done.stderr
+    (member,) = read(folder / SCALING).family
+    assert member.phi > 0
+
+
+def test_a_member_is_a_base(scale, published):
+    done, folder = scale("--base", published / "family" / "b2.json", "--coefficients", "1,1.1,1", "--phi", "1")
+    assert done.returncode == 0, done.stderr
+    assert read(folder / SCALING).base.id == load("efficientnet_b2").id
+
+
+def test_efficientnet_v2s_family(scale):
+    done, folder = scale("--base", "efficientnet_v2_b0", "--coefficients", "published", "--phi", "1..3")
+    assert done.returncode == 0, done.stderr
+    for place in (1, 2, 3):
+        assert load(folder / "family" / f"b{place}.json") == load(f"efficientnet_v2_b{place}")
+
+
+def test_a_family_is_emitted_again_by_resume(run_python, published, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(published, again)
+    shutil.rmtree(again / "family")
+    done = run_python("-m", "nas.scale", "--resume", again)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (again / "family").iterdir()) == [f"b{i}.json" for i in range(1, 8)]
+
+
+def test_phis():
+    assert phis("1..7") == (1, 2, 3, 4, 5, 6, 7)
+    assert phis("2,0.5,1") == (0.5, 1, 2)
+    assert phis("0.5..2.5,1,1") == (0.5, 1, 1.5, 2.5)
+    assert phis("0") == (0,)
+    assert targets("0.7e9, 1e9") == (7e8, 1e9)
+
+
+WRONG = {
+    "--phi 0..-1": "--phi: '0..-1': 0..-1 ends before it begins",
+    "--phi 7..1": "--phi: '7..1': 7..1 ends before it begins",
+    "--phi a..b": "--phi: 'a' in 'a..b' is not a number",
+    "--phi -1": "--phi: '-1': from 0, which is the base, to 40 are allowed",
+    "--phi 1..": "--phi: '' in '1..' is not a number",
+    "--phi 1e9": "from 0, which is the base, to 40",
+    "--coefficients 0.9,1.1,1.15": "coefficients: alpha 0.9 is not a number >= 1",
+    "--coefficients 1.2,1.1": "--coefficients: '1.2,1.1' is not of the form ALPHA,BETA,GAMMA or published",
+    "--coefficients 1,1,1 --target-macs 1e9": "never reached",
+    "--coefficients 1.2,1.1,1.15 --target-macs 5": "less than the base's",
+    "--coefficients 1.2,1.1,1.15 --target-macs x": "--target-macs: 'x' in 'x' is not a number",
+    "--coefficients 1.2,1.1,1.15 --constraint macs<=1e3": "the base itself breaks macs<=1000",
+    "--coefficients 1.2,1.1,1.15 --constraint macs>=1e9": "is no upper limit",
+    "--coefficients 1.2,1.1,1.15 --constraint colour<=1": "unknown metric 'colour'",
+    "--coefficients 1.2,1.1,1.15 --max-resolution 100": "max_resolution: 100 is less than the base's 224",
+    "--coefficients published --phi 8": "the published family of efficientnet_b0 ends at 7",
+    "--coefficients published --phi 1.5": "1.5 is between the published networks",
+    "--coefficients published --base resnet18": "resnet18 has no published family; efficientnet_b0",
+    "--coefficients published --max-resolution 300": "the published networks are what they are",
+    "--coefficients 1.2,1.1,1.15 --grid-step 0.1": "--grid-step: is for a study, which --coefficients spares",
+    "--coefficients 1.2,1.1,1.15 --epochs 3": "--epochs: is for a study",
+    "--base nothing.json": "nothing.json: cannot be read",
+    "--base README.md": "network: 'README.md' is neither",
+    "--base tests": "--base: tests holds no search",
+    "--grid-step 0.7": "grid_step: 0.7 has no point with",
+    "--grid-step 0": "grid_step: 0.0 is not a number > 0",
+    "--rule depth,deep": "rule: 'deep' is not one of compound, depth, width, resolution, dWr",
+    "--seeds 0": "--seeds: 0 is not at least 1",
+    "--validate 3..2": "--validate: '3..2': 3..2 ends before it begins",
+}
+
+
+@pytest.mark.parametrize("flags", WRONG)
+def test_wrong_input_is_one_line(flags, capsys, tmp_path, monkeypatch):
+    from nas.scale.__main__ import main
+
+    given = flags.split()
+    if "--base" not in given:
+        given += ["--base", "efficientnet_b0"]
+    with pytest.raises(UserError) as error:
+        main([*given, "--out", str(tmp_path / "run")])
+    assert WRONG[flags] in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_product_far_from_two_is_a_warning(scale):
+    done, _ = scale("--coefficients", "1.5,1.5,1.5", "--base", "efficientnet_b0", "--phi", "1")
+    assert done.returncode == 0
+    assert "warning: coefficients 1.5,1.5,1.5 multiply MACs by 7.59 with each step of phi" in done.stdout
+
+
+def test_an_existing_run_stays(run_python, published):
+    before = (published / "spec.yaml").read_bytes()
+    done = run_python("-m", "nas.scale", "--coefficients", "published", "--out", published)
+    assert done.returncode == 2
+    assert "already holds a run" in done.stderr
+    assert (published / "spec.yaml").read_bytes() == before

@@ -1,0 +1,151 @@
+"""A real study: Ray, glyphs and a small base; killed half-way it ends with the same."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from made_up import OBJECTIVES, search, space
+
+from nas.given import recorded
+from nas.scale.base import find
+from nas.scale.settings import Settings
+from nas.scale.study import design, divisor_of
+from search_spaces import load
+from search_spaces.scaling import scale
+from studies import ledger, runfolder
+from studies.scaling_record import SCALING, read
+from studies.spec import parse
+
+ROOT = Path(__file__).parents[1]
+DATA = "glyphs:classes=4,n=160"
+FLAGS = [
+    *("--phi", "1,2", "--grid-step", "0.2", "--tolerance", "0.2", "--seeds", "2", "--rule", "compound,depth,d1_w8_r1"),
+    *("--data", DATA, "--resolution", "24", "--epochs", "1", "--gpus", "0", "--set", "train.batch_size=40"),
+]
+
+
+@pytest.fixture(scope="module")
+def base_file(tmp_path_factory):
+    """MobileNetV2 at an eighth of its width, and shallow."""
+    path = tmp_path_factory.mktemp("base") / "small.json"
+    arch = scale(load("mobilenet_v2"), width=0.25, depth=0.4, resolution=24, divisor=4)
+    path.write_text(json.dumps(arch.to_dict()))
+    return str(path)
+
+
+def started(base_file, folder):
+    command = [sys.executable, "-m", "nas.scale", "--base", base_file, *FLAGS, "--out", str(folder)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def whole(base_file, tmp_path_factory):
+    """A study that nothing disturbed: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    process = started(base_file, folder)
+    printed, errors = process.communicate(timeout=400)
+    assert process.returncode == 0, errors
+    return folder, printed
+
+
+def test_a_study_ends_with_a_triple_and_a_family(whole):
+    folder, printed = whole
+    record = read(folder / SCALING)
+    study = record.study
+    assert study.complete
+    assert study.missing == 0
+    assert record.source == "study"
+    assert len(record.family) == 2
+    assert all(load(folder / "family" / f"{one.name}.json").id == one.network.id for one in record.family)
+    assert {rule.rule for rule in record.rules} == {"compound", "depth", "d1_w8_r1"}
+    assert all(len(rule.top1) == 2 and None not in rule.top1 for rule in record.rules)
+    assert all(abs(rule.network.macs / study.base.macs / 2 - 1 - rule.excess) < 1e-9 for rule in record.rules)
+    assert "run folder" in printed
+
+
+def test_each_network_is_trained_once_with_each_seed(whole):
+    folder, _ = whole
+    study = read(folder / SCALING).study
+    trained = [(record.arch.id, record.seed) for part in ("grid", "rules") for record in recorded(folder / part)]
+    assert len(trained) == len(set(trained))
+    assert {point.network.id for point in study.points} <= {network for network, _ in trained}
+
+
+def test_killed_half_way_and_resumed_it_ends_with_the_same(whole, base_file, tmp_path, run_python):
+    folder = tmp_path / "run"
+    process = started(base_file, folder)
+    until = time.monotonic() + 200
+    while time.monotonic() < until and process.poll() is None:
+        if (folder / "grid" / ledger.LEDGER).is_file():
+            ended = sum(record.outcome is not None for record in ledger.read(folder / "grid"))
+            if ended >= 5:
+                break
+        time.sleep(0.2)
+    assert process.poll() is None
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    done = run_python("-m", "nas.scale", "--resume", folder)
+    assert done.returncode == 0, done.stderr
+    ours, theirs = read(folder / SCALING), read(whole[0] / SCALING)
+    assert ours.coefficients == theirs.coefficients
+    assert ours.study.points == theirs.study.points
+    assert ours.study.surface == theirs.study.surface
+    assert ours.rules == theirs.rules
+    assert ours.family == theirs.family
+
+
+def test_resume_takes_no_other_settings(whole, run_python):
+    done = run_python("-m", "nas.scale", "--resume", whole[0], "--seeds", "5")
+    assert done.returncode == 2
+    assert "error: --seeds: stays as it was in a run that is resumed" in done.stderr
+    done = run_python("-m", "nas.scale", "--resume", "tests")
+    assert done.returncode == 2
+    assert "holds no scaling run" in done.stderr
+
+
+def test_a_dry_run_says_what_would_be_trained(base_file, run_python, tmp_path):
+    done = run_python("-m", "nas.scale", "--base", base_file, *FLAGS, "--dry-run", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "trainings (2 seeds, base included) of 1 epoch" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_without_the_detail_are_warned_of(base_file, run_python, tmp_path):
+    flags = ["--data", "digits", "--resolution", "24", "--grid-step", "0.2", "--tolerance", "0.2", "--dry-run"]
+    done = run_python("-m", "nas.scale", "--base", base_file, *flags)
+    assert done.returncode == 0, done.stderr
+    assert "but the images of digits hold 8 px" in done.stdout
+
+
+def test_the_base_of_a_study_has_the_shape_of_its_base():
+    spec = parse({"space": {"width": 0.25}, "data": {"source": DATA, "resolution": 48}})
+    made = design(spec, Settings(grid_step=0.2, tolerance=0.2), load("efficientnet_b0"))
+    assert divisor_of(0.25) == 2
+    assert [4 * stage.channels for stage in made.base.stages] == [16, 24, 40, 80, 112, 192, 320]
+    assert made.proxy == "0.25 times its width, 48 px"
+    found = [stage.channels for each in made.directions for stage in each.reached.arch.stages]
+    assert all(channels % 2 == 0 for channels in found)
+    assert any(channels % 8 for channels in found)
+    order = [each.coefficients for each in made.directions]
+    assert len(order) == len(set(order)) > 5
+    again = design(spec, Settings(grid_step=0.2, tolerance=0.2), load("efficientnet_b0"))
+    assert [each.coefficients for each in again.directions] == order
+
+
+def test_the_base_is_a_runs_most_accurate(tmp_path, monkeypatch):
+    run = tmp_path / "runs" / "one"
+    run.parent.mkdir()
+    trials = search(run, 6)
+    runfolder.write_yaml(run / "spec.yaml", {"search": {"objectives": list(OBJECTIVES)}})
+    runfolder.write_yaml(run / "space.yaml", space().to_dict())
+    monkeypatch.chdir(tmp_path)
+    found = find(None)
+    assert found.arch == max(trials, key=lambda trial: trial.metric("top1")).arch
+    assert "the most accurate on the front of runs/one" in found.found
+    monkeypatch.chdir(run.parent)
+    assert find(None).name == "efficientnet_b0"
