@@ -22,6 +22,7 @@ LEVEL = 0.95
 FEWEST = 9  # networks: six numbers are fitted
 EDGE = 1e-9  # a share as small is none
 OUTWARD = np.array([[-1.0, 0.0], [0.0, -1.0], [1.0, 1.0]])  # in depth and width, where a share is none
+FLAT = 0.01  # a p-value of no shape at all from which the surface says nothing
 WIDE = 0.5  # share of the surface: a region as large as that tells nothing
 
 
@@ -68,14 +69,19 @@ class Response:
         return _three(self.mesh[self.fitted.argmax()])
 
     def like_best(self, shares: Sequence[float]) -> bool:
-        """Whether the data cannot tell this direction from the best: it is in the 95% region."""
-        return self._steepness(np.array(shares, float)) <= self._bound
+        """Whether the data cannot tell this direction from the best: it is in the 95% region.
+
+        There the surface is no steeper than noise makes it at the true best, as in a stationary point's region by Box
+        and Hunter (Biometrika, 1954); on an edge of the constraint surface, steepness that leads out of it is what a
+        best has. And it is not so far below the best that noise cannot explain it, which excludes other stationary
+        points; near the best the first implies the second.
+        """
+        place = np.array(shares, float)
+        return self._steepness(place) <= self._bound and self._depth(place) <= self._bound
 
     @cached_property
     def inside(self) -> np.ndarray:
-        """(places,): the 95% region. A direction is in it where the surface is no steeper than noise makes it at the
-        true best, as a stationary point's region by Box and Hunter (Biometrika, 1954) is; on an edge of the
-        constraint surface, steepness that leads out of it is what a best has."""
+        """(places,): the 95% region."""
         return np.array([self.like_best(place) for place in self.mesh])
 
     def _steepness(self, shares: np.ndarray) -> float:
@@ -84,6 +90,12 @@ class Response:
         root = np.linalg.cholesky(np.linalg.inv(slopes.T @ self._covariance @ slopes))
         steep, out = root.T @ slopes.T @ self.coefficients, OUTWARD[shares < EDGE]
         return float(optimize.nnls(root.T @ out.T, steep)[1] ** 2 if len(out) else steep @ steep)
+
+    def _depth(self, shares: np.ndarray) -> float:
+        """How far the surface is below its best there, in units of that difference's bootstrap deviation, squared."""
+        apart = _terms(np.array([self.best]))[0] - _terms(shares[None])[0]
+        below = apart @ self.coefficients
+        return float(below**2 / (apart @ self._covariance @ apart)) if below > 0 else 0.0
 
     @cached_property
     def _covariance(self) -> np.ndarray:
@@ -138,7 +150,7 @@ def surface(found: Response) -> Surface:
     )
     share = float(inside.mean())
     best = of_shares(*found.best)
-    enough = found.flat_p < 1 - LEVEL and share <= WIDE
+    enough = found.flat_p < FLAT and share <= WIDE
     return Surface(
         best=(best.alpha, best.beta, best.gamma),
         top1=found.at(found.best),
@@ -217,6 +229,6 @@ def _verdict(found: Response, enough: bool, share: float) -> str:
     if enough:
         return f"the data leave {share:.0%} of the directions that could be the best"
     why = f"the 95% region covers {share:.0%} of the directions"
-    if found.flat_p >= 1 - LEVEL:
+    if found.flat_p >= FLAT:
         why += f", and a surface without any shape fits as well (p {found.flat_p:.2g})"
     return f"the study is too small to tell directions apart: {why}; more seeds, longer training or more points would"
