@@ -9,8 +9,9 @@ RUN := $(VENV)/bin/python -m
 search: $(VENV)/installed  ## a first search of the real v2 space on images made on the spot, at a quarter of its width
 	$(RUN) nas.search --space v2 --width 0.25 --trials 16 $(ARGS)
 
-scale: $(VENV)/installed  ## which alpha, beta, gamma scale EfficientNet-B0? A quarter of its width, small images: 15 minutes
-	$(RUN) nas.scale --phi 1..7 --base efficientnet_b0 --width 0.25 --resolution 48 --grid-step 0.1 $(ARGS)
+scale: $(VENV)/installed  ## which alpha, beta, gamma scale EfficientNet-B0? A quarter of its width on small images
+	$(RUN) nas.scale --phi 1..7 --base efficientnet_b0 --width 0.25 --resolution 64 --data glyphs:n=2400 --grid-step 0.1 \
+		--seeds 2 --set train.learning_rate=0.003 $(ARGS)
 
 test: $(VENV)/installed
 	$(RUN) pytest -n 2 --dist loadfile  # two files at a time; a file's tests share what it made

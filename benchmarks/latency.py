@@ -11,9 +11,9 @@ measured; that of the ratio is free of drift.
 aa: a network against a copy of itself, and twice in sequence against once; beside it the same by two calls of torch's
 ``adaptive_autorange``. Only results with status ok count; where too few have it, the machine is too noisy to say.
 stress: measurements beside two processes that know nothing of the lease (spinning, copying memory, training; always or
-now and then). Each is compared with the measurements without load just before and just after it; where these are
-flagged or disagree, it does not count, and where too few count, the machine is too noisy to say. Then how many
-simulated measurements without any disturbance are flagged.
+now and then). Each is compared with the measurements without load just before and just after it; where something
+disturbed these, it does not count, and where too few count, the machine is too noisy to say. Then how many simulated
+measurements without any disturbance are flagged.
 
 Exit code 1 where a bar is missed or the machine is too noisy.
 """
@@ -39,12 +39,12 @@ from torch import nn
 
 from nas import environment
 from nas.latency import protocol
+from nas.latency.checks import ANOTHER_SPEED
 from nas.latency.measure import measure
 from nas.latency.simulated import Behaviour, SimulatedDevice
 from nas.lease import Lease
 from search_spaces import command, load
 from search_spaces.build import build_model
-from studies.ledger import TRUSTED
 from studies.spec import LatencySpec
 
 COMMAND = LatencySpec(precision=0.01, max_s=10.0, warmup_s=0.5, block_ms=20.0, retries=3)  # nas.latency's defaults
@@ -61,7 +61,8 @@ SIMULATED = {
 NETWORK, PX = "mobilenet_v2", 96
 ENOUGH, MOST = 20, 60  # results with status ok that decide, and attempts at them
 STRESSED = 40
-AGREE = 0.03  # measurements without load, before and after an attempt
+MILD = (ANOTHER_SPEED, "interval after")  # reasons that speak against no value of now
+AGREE = 0.1  # measurements without load, before and after an attempt
 RHYTHMS = ("always", "now and then")
 CPU = torch.device("cpu")
 SPAWN = multiprocessing.get_context("spawn")
@@ -157,7 +158,8 @@ def stress(console: Console, attempts: int = STRESSED, seeds: int = SEEDS) -> bo
 
 
 def _stressed(console: Console, attempts: int) -> bool:
-    """Each attempt lies between two measurements without load; it counts where these are not flagged and agree."""
+    """Each attempt lies between two measurements without load, and is off where it is 5% beyond both: the machine may
+    have another speed from one minute to the next."""
     network = build_model(load(NETWORK))
     found: dict[str, list[tuple[str, float]]] = {f"{kind}, {rhythm}": [] for rhythm in RHYTHMS for kind in LOADS}
     quiet = [_quiet(network)]
@@ -171,7 +173,8 @@ def _stressed(console: Console, attempts: int) -> bool:
         before, after = quiet[-2:]
         if before and after and abs(after / before - 1) <= AGREE and loaded.p50_ms:
             judged += 1
-            found[name].append((loaded.status, loaded.p50_ms / ((before + after) / 2)))
+            nearest = min(max(loaded.p50_ms, min(before, after)), max(before, after))
+            found[name].append((loaded.status, loaded.p50_ms / nearest))
             console.print(f"[dim]{judged} of {attempts}: {name}: {loaded.status}, {found[name][-1][1]:.2f}[/dim]")
     table = Table("two processes", "attempts", "ok", "ok and off by more than 5%", "p50 / quiet p50")
     wrong = 0
@@ -195,8 +198,9 @@ def _stressed(console: Console, attempts: int) -> bool:
 
 
 def _quiet(network: nn.Module) -> float | None:
+    """None where something disturbed; another speed of the machine than before is none."""
     found = measure(network, PX, SHORT, CPU, Lease.of_host())
-    return found.p50_ms if found.status in TRUSTED else None
+    return found.p50_ms if all(reason.startswith(MILD) for reason in found.failed) else None
 
 
 def _false_flags(console: Console, seeds: int) -> bool:

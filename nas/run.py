@@ -70,8 +70,9 @@ def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: boo
     """
     begun = time.monotonic()
     run_dir = run_dir.expanduser().absolute()
-    if not (run_dir / runfolder.SPEC).is_file():
-        raise UserError(f"--resume: {run_dir} holds no run (no {runfolder.SPEC})")
+    for name in (runfolder.SPEC, runfolder.SPACE):
+        if not (run_dir / name).is_file():
+            raise UserError(f"--resume: {run_dir} holds no search (no {name})")
     with ledger.Ledger(run_dir) as writer, log_to(run_dir / runfolder.LOG):
         about = read_yaml(run_dir / runfolder.SPEC)
         old = parse(about)

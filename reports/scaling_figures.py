@@ -43,7 +43,7 @@ class FamilyPanel:
     """x: phi; y: MACs, times the base's. published: at phi of their index."""
 
     counted: tuple[Mark, ...]
-    formula: tuple[Mark, ...]
+    promised: tuple[Mark, ...]
     published: tuple[Mark, ...]
 
 
@@ -89,17 +89,17 @@ def family_panel(record: Scaling) -> FamilyPanel:
     def mark(name: str, phi: float, times: float, *said: str) -> Mark:
         return Mark(phi, times, times, times, "<br>".join((f"<b>{escape(name)}</b>", *said)), name)
 
-    counted, formula = ([mark("base", 0.0, 1.0, _costs(record.base))] for _ in range(2))
+    counted, promised = ([mark("base", 0.0, 1.0, _costs(record.base))] for _ in range(2))
     for one in sorted(record.family, key=lambda one: one.phi):
-        said = f"phi {one.phi:.4g}<br>counted {digits4(one.counted)} x the base, formula {digits4(one.formula)} x"
+        said = f"phi {one.phi:.4g}<br>counted {digits4(one.counted)} x the base, promised {digits4(one.promised)} x"
         counted.append(mark(one.name, one.phi, one.counted, said, _costs(one.network)))
-        formula.append(mark(one.name, one.phi, one.formula, said, _costs(one.network)))
+        promised.append(mark(one.name, one.phi, one.promised, said, _costs(one.network)))
     published = []
     for other in record.implied if record.source != "published" else ():  # else they are the family
         times, size = other.macs / record.base.macs, f"{amount(other.macs)} MACs, {other.resolution} px"
         said = f"as published: {digits4(times)} x the base"
         published.append(mark(short(other.name), float(other.index), times, said, size))
-    return FamilyPanel(tuple(counted), tuple(formula), tuple(published))
+    return FamilyPanel(tuple(counted), tuple(promised), tuple(published))
 
 
 def map_panel(study: Study) -> MapPanel | None:
@@ -125,11 +125,11 @@ def map_panel(study: Study) -> MapPanel | None:
 def _spot(point: Point) -> Spot:
     seeds = ", ".join("-" if value is None else f"{value:.2f}" for value in point.top1)
     phi = f"phi {point.phi:.4g}, MACs {100 * point.excess:+.1f}% off twice the base's"
-    lines = [_named(point.coefficients), phi, f"top-1 by seed: {seeds} %"]
+    lines = [_named(point.coefficients), f"as rounded: {_growth(point.shares)}", phi, f"top-1 by seed: {seeds} %"]
     lines += [] if point.fitted is None else [f"fitted {point.fitted:.2f} %"]
     lines += ["cannot be told from the best"] * point.like_best
     lines += [_costs(point.network), *map(escape, point.network.text.split())]
-    return Spot(Coefficients(*point.coefficients).shares, mean(point.top1), "<br>".join(lines), point.like_best)
+    return Spot(point.shares, mean(point.top1), "<br>".join(lines), point.like_best)
 
 
 def rules_panel(record: Scaling) -> tuple[Line, ...]:
@@ -173,9 +173,12 @@ def _told(x: float, told: Interval | None, title: str) -> Mark | None:
 
 def _named(values: Triple) -> str:
     alpha, beta, gamma = values
-    depth, width, resolution = Coefficients(*values).shares
-    shares = f"growth by depth {depth:.0%}, width {width:.0%}, resolution {resolution:.0%}"
-    return f"alpha {alpha:.4g}, beta {beta:.4g}, gamma {gamma:.4g}<br>{shares}"
+    return f"alpha {alpha:.4g}, beta {beta:.4g}, gamma {gamma:.4g}<br>{_growth(Coefficients(*values).shares)}"
+
+
+def _growth(shares: Triple) -> str:
+    depth, width, resolution = shares
+    return f"growth by depth {depth:.0%}, width {width:.0%}, resolution {resolution:.0%}"
 
 
 def _costs(network: Network) -> str:
@@ -185,7 +188,7 @@ def _costs(network: Network) -> str:
 
 def draw_family(data: FamilyPanel) -> go.Figure:
     drawing = _empty()
-    _add(drawing, data.formula, OTHER, "circle-open", mode="lines+markers", line={"dash": "dash", "color": OTHER})
+    _add(drawing, data.promised, OTHER, "circle-open", mode="lines+markers", line={"dash": "dash", "color": OTHER})
     names = {"text": [escape(mark.name) for mark in data.counted], "textposition": "top left"}
     _add(drawing, data.counted, FRONT, "circle", mode="lines+markers+text", **names)
     _add(drawing, data.published, PUBLISHED, "diamond")

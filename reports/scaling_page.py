@@ -9,7 +9,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from reports import markup, scaling, scaling_figures
+from reports import markup, scaling, scaling_figures, scaling_study
 from reports.fidelity_figures import HEIGHT
 from reports.page import REPORT
 from reports.pareto import FRONT, OTHER, PUBLISHED
@@ -60,7 +60,7 @@ def headline(record: Scaling) -> str:
         return f"The study is too small to tell in which direction {record.base_name} should grow"
     if not record.family:
         return f"{record.base_name} has no family yet"
-    macs, ratios = [one.network.macs for one in record.family], [one.counted / one.formula for one in record.family]
+    macs, ratios = [one.network.macs for one in record.family], [one.counted / one.promised for one in record.family]
     return (
         f"{plural(len(macs), 'larger network')} from {record.base_name}, up to {amount(max(macs))} MACs; counted, they "
         f"cost {min(ratios):.2f} to {max(ratios):.2f} times what the formula promises"
@@ -88,7 +88,7 @@ def _family(record: Scaling) -> str:
     data = scaling_figures.family_panel(record)
     marks = [
         ("", f"background:{FRONT}", "counted, after rounding"),
-        ("open", f"color:{OTHER}", "what the formula promises"),
+        ("open", f"color:{OTHER}", "what its multipliers promise"),
     ]
     marks += [("diamond", f"background:{PUBLISHED}", "as published, at phi of the number")] * bool(data.published)
     caption = "Times the base's MACs against phi, logarithmic axis. The gap between the lines is rounding."
@@ -119,7 +119,7 @@ def _implied(record: Scaling) -> str:
 
 def _map(record: Scaling, study: Study) -> str:
     title, data, surface = "The map of directions", scaling_figures.map_panel(study), study.surface
-    lines = _listed([line for line in scaling.study_lines(record) if not (surface and line == surface.verdict)])
+    lines = _listed([line for line in scaling_study.study_lines(record) if not (surface and line == surface.verdict)])
     if data is None or surface is None:
         nothing = markup.paragraph("There is nothing to plot: no surface could be fitted.")
         return markup.section(title, nothing, lines)
@@ -127,7 +127,7 @@ def _map(record: Scaling, study: Study) -> str:
     marks = [
         ("cross", f"color:{scaling_figures.BEST}", "best fitted"),
         ("diamond", f"background:{scaling_figures.OF_PAPER}", "direction of the EfficientNet paper"),
-        ("open", f"color:{OTHER}", "circles: points of the grid, coloured as measured (grey: no figure)"),
+        ("open", f"color:{OTHER}", "circles: points of the grid, where rounding puts them, coloured as measured"),
         ("stairs", f"color:{OTHER}", "dark outline: 95% region of the best"),
     ]
     caption = (
@@ -148,14 +148,15 @@ def _rules(record: Scaling) -> str:
     if not lines:
         return ""
     marks = [("", f"background:{scaling_figures.style(place)[0]}", line.rule) for place, line in enumerate(lines)]
-    marks += [("open", f"color:{OTHER}", "open: predicted before training"), ("", f"background:{OTHER}", "base")]
+    marks += [("open", f"color:{OTHER}", "open: predicted from the grid alone"), ("", f"background:{OTHER}", "base")]
     multiples = sorted({one.multiple for one in record.rules})
     figures = [
         markup.figure(
             scaling_figures.draw_rules(lines, multiples),
             "rules",
-            "Up is better at equal cost. Means ± std of seeds, small dots: each seed; open marks: predictions with 95% "
-            "intervals. Rules of one cost stand a little apart so that they can be seen. Logarithmic axis.",
+            "Up is better at equal cost. Means ± std of seeds that the grid was not trained with, small dots: each "
+            "seed; open marks: predictions with 95% intervals. Rules of one cost stand a little apart so that they can "
+            "be seen. Logarithmic axis.",
             HEIGHT,
         )
     ]
@@ -169,20 +170,20 @@ def _rules(record: Scaling) -> str:
         f'<div class="figures" style="{WIDE}">',
         *figures,
         "</div>",
-        _table(scaling.rules_columns(record)),
+        _table(scaling_study.rules_columns(record)),
     )
 
 
 def _points(study: Study) -> str:
-    points = scaling.by_fitted(study)
-    columns = scaling.point_columns(points) | {"stages": [point.network.text for point in points]}
+    points = scaling_study.by_fitted(study)
+    columns = scaling_study.point_columns(points) | {"stages": [point.network.text for point in points]}
     count = plural(len(points), "point")
     return markup.section(
         "The grid",
         markup.paragraph(
             f"{count} of steps of {study.grid_step:g} whose alpha * beta^2 * gamma^2 is within {study.tolerance:g} of "
             "2, each followed to the phi at which its network's counted MACs are nearest to twice the base's. "
-            f"{scaling.ALIKE}: cannot be told from the best."
+            f"{scaling_study.ALIKE}: cannot be told from the best."
         ),
         markup.folded(f"All {count}, the best first", _table(columns, {"stages": "net"})),
     )
@@ -195,7 +196,8 @@ def _conditions(record: Scaling) -> str:
     shown |= {"later stages first": record.later, "base": _network(record.base.text, record.base.resolution)}
     if study := record.study:
         about = {"base": _network(study.base.text, study.base.resolution), "proxy": study.proxy or None}
-        about |= {name: getattr(study, name) for name in ("classes", "seeds", "grid_step", "tolerance", "missing")}
+        settings = ("classes", "seeds", "rounding", "grid_step", "tolerance", "missing")
+        about |= {name: getattr(study, name) for name in settings}
         shown |= {"study": about, "data": study.data, "train": study.train}
     shown |= {"environment": record.environment}
     return markup.section("How it was made", f"<pre>{escape(record.command)}</pre>", markup.cards(shown))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -19,14 +19,17 @@ from search_spaces.arch import Arch
 from search_spaces.errors import UserError
 from search_spaces.scaling import scale
 
+Triple = tuple[float, float, float]
 DOUBLE = 2.0  # what a step of phi is to multiply the cost by
 FURTHEST = 64.0  # phi; whoever has not reached a cost there never will
-_PYCLS = re.compile(r"d(?P<d>\d+(?:\.\d+)?)_w(?P<w>\d+(?:\.\d+)?)(?:_g\d+(?:\.\d+)?)?_r(?P<r>\d+(?:\.\d+)?)")
+MOST = 2000  # points of a grid
+LARGEST = 10.0  # coefficient
+_PYCLS = re.compile(r"d(?P<d>\d+(?:\.\d+)?)_w(?P<w>\d+(?:\.\d+)?)_r(?P<r>\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """alpha: of depth; beta: of width; gamma: of resolution; each at least 1."""
+    """alpha: of depth; beta: of width; gamma: of resolution; each from 1 to ``LARGEST``."""
 
     alpha: float
     beta: float
@@ -35,11 +38,15 @@ class Coefficients:
     def __post_init__(self) -> None:
         for name in ("alpha", "beta", "gamma"):
             value = getattr(self, name)
-            if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 1):
-                raise UserError(f"coefficients: {name} {value!r} is not a number >= 1")
+            if not (isinstance(value, (int, float)) and 1 <= value <= LARGEST):
+                raise UserError(f"coefficients: {name} {value!r} is not a number from 1 to {LARGEST:g}")
 
     def __str__(self) -> str:
         return f"{self.alpha:.4g},{self.beta:.4g},{self.gamma:.4g}"
+
+    @property
+    def triple(self) -> Triple:
+        return self.alpha, self.beta, self.gamma
 
     @property
     def growth(self) -> float:
@@ -47,7 +54,7 @@ class Coefficients:
         return self.alpha * self.beta**2 * self.gamma**2
 
     @property
-    def shares(self) -> tuple[float, float, float]:
+    def shares(self) -> Triple:
         """How much of the growth, in its logarithm, depth, width and resolution have; their sum is 1. Triples of the
         same shares are the same direction: they give the same networks, at other phi."""
         total = math.log(self.growth)
@@ -65,6 +72,26 @@ class Coefficients:
 
 
 PAPER = Coefficients(1.2, 1.1, 1.15)
+
+
+def realised(base: Arch, arch: Arch, num_classes: int = 1000) -> Triple:
+    """The shares of depth, width and resolution in what ``arch``, which is ``base`` scaled, costs more, as it was
+    rounded: in proportion to the logarithms of what each alone multiplies the counted MACs by."""
+    pairs = list(zip(base.stages, arch.stages, strict=True))
+    deeper = replace(base, stages=tuple(replace(old, layers=new.layers) for old, new in pairs))
+    wider = replace(
+        base,
+        stages=tuple(replace(old, channels=new.channels) for old, new in pairs),
+        stem_channels=arch.stem_channels,
+        head_channels=arch.head_channels,
+    )
+    least = cost.count(base, num_classes).macs
+    alone = (deeper, wider, base.at(arch.resolution))
+    parts = [max(0.0, math.log(cost.count(each, num_classes).macs / least)) for each in alone]
+    if not sum(parts):
+        raise UserError("realised: the network is not larger than its base")
+    depth, width, resolution = (part / sum(parts) for part in parts)
+    return depth, width, resolution
 
 
 def of_shares(depth: float, width: float, resolution: float) -> Coefficients:
@@ -181,13 +208,13 @@ class Growth:
 
 def grid(step: float = 0.05, tolerance: float = 0.1) -> list[Coefficients]:
     """All triples of numbers 1, 1 + step, 1 + 2 step, ... whose growth differs from 2 by ``tolerance`` at most
-    (equation 3), counted without the error of floats. Raises UserError where there is none."""
+    (equation 3), counted without the error of floats. Raises UserError where there is none, or more than ``MOST``."""
     for name, value in (("grid_step", step), ("tolerance", tolerance)):
         if not (math.isfinite(value) and value > 0):
             raise UserError(f"{name}: {value!r} is not a number > 0")
     each, within = Fraction(str(step)), Fraction(str(tolerance))
     low, high = 2 - within, 2 + within
-    found = []
+    found = list[Coefficients]()
     alpha = Fraction(1)
     while alpha <= high:
         beta = Fraction(1)
@@ -195,6 +222,8 @@ def grid(step: float = 0.05, tolerance: float = 0.1) -> list[Coefficients]:
             gamma = Fraction(1)
             while (growth := alpha * beta**2 * gamma**2) <= high:
                 if growth >= low:
+                    if len(found) == MOST:
+                        raise UserError(f"grid_step: {step:g} has more than {MOST} points within {tolerance:g} of 2")
                     found.append(Coefficients(float(alpha), float(beta), float(gamma)))
                 gamma += each
             beta += each

@@ -6,20 +6,22 @@ fitted to the means over seeds by least squares. How sure its best point is, a b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from scipy import optimize, stats
 
-from search_spaces.compound import Coefficients, of_shares
+from search_spaces.compound import Triple, of_shares
 from studies.scaling_record import Interval, Place, Surface
 
 DRAWS = 2000  # of the bootstrap
 MESH = 40  # steps along each side of the constraint surface, a triangle
 LEVEL = 0.95
 FEWEST = 9  # networks: six numbers are fitted
+LEAST_ERROR = 0.01  # percent, whose logarithm there is
+TINY = 1e-12
 EDGE = 1e-9  # a share as small is none
 OUTWARD = np.array([[-1.0, 0.0], [0.0, -1.0], [1.0, 1.0]])  # in depth and width, where a share is none
 FLAT = 0.01  # a p-value of no shape at all from which the surface says nothing
@@ -28,9 +30,9 @@ WIDE = 0.5  # share of the surface: a region as large as that tells nothing
 
 @dataclass(frozen=True)
 class Observation:
-    """A network: the shares of the directions that round to it (their mean), and its top-1 by seed, in percent."""
+    """A network: the shares of depth, width and resolution in its growth (compound.realised), and its top-1 by seed."""
 
-    shares: tuple[float, float, float]
+    shares: Triple
     top1: tuple[float, ...]
 
 
@@ -52,8 +54,9 @@ class Response:
         return Interval(float(self.coefficients @ terms), float(low), float(high))
 
     def drawn(self, shares: Sequence[float]) -> np.ndarray:
-        """(DRAWS,): the surface there, in each bootstrap."""
-        return self.draws @ _terms(np.array([shares], float))[0]
+        """(1 + DRAWS,): the surface there, and in each bootstrap."""
+        terms = _terms(np.array([shares], float))[0]
+        return np.concatenate([[self.coefficients @ terms], self.draws @ terms])
 
     @cached_property
     def mesh(self) -> np.ndarray:
@@ -64,7 +67,7 @@ class Response:
         return _terms(self.mesh) @ self.coefficients
 
     @property
-    def best(self) -> tuple[float, float, float]:
+    def best(self) -> Triple:
         """Shares of the best place."""
         return _three(self.mesh[self.fitted.argmax()])
 
@@ -76,38 +79,49 @@ class Response:
         best has. And it is not so far below the best that noise cannot explain it, which excludes other stationary
         points; near the best the first implies the second.
         """
-        place = np.array(shares, float)
-        return self._steepness(place) <= self._bound and self._depth(place) <= self._bound
+        return bool(self._like_best(np.array([shares], float))[0])
 
     @cached_property
     def inside(self) -> np.ndarray:
         """(places,): the 95% region."""
-        return np.array([self.like_best(place) for place in self.mesh])
+        return self._like_best(self.mesh)
 
-    def _steepness(self, shares: np.ndarray) -> float:
-        """The slope there, but for what leads out of the surface, in units of its bootstrap covariance, squared."""
-        slopes = _slopes(*shares[:2])
-        root = np.linalg.cholesky(np.linalg.inv(slopes.T @ self._covariance @ slopes))
-        steep, out = root.T @ slopes.T @ self.coefficients, OUTWARD[shares < EDGE]
-        return float(optimize.nnls(root.T @ out.T, steep)[1] ** 2 if len(out) else steep @ steep)
+    def _like_best(self, places: np.ndarray) -> np.ndarray:
+        steepness, free = self._steepness(places)
+        return (steepness <= self._bounds[free]) & (self._depth(places) <= self._bounds[2])
 
-    def _depth(self, shares: np.ndarray) -> float:
+    def _steepness(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The slope there, but for what leads out of the surface, in units of its bootstrap covariance, squared; and in
+        how many directions it is free to err."""
+        slopes = np.stack([_slopes(*place[:2]) for place in places])
+        roots = np.linalg.cholesky(np.linalg.inv(np.swapaxes(slopes, 1, 2) @ self._covariance @ slopes))
+        steep = np.einsum("pij,pki,k->pj", roots, slopes, self.coefficients)
+        squares, free = (steep**2).sum(1), np.full(len(places), 2)
+        for place in np.flatnonzero((places < EDGE).any(1)):
+            outwards = roots[place].T @ OUTWARD[places[place] < EDGE].T
+            led_out, rest = optimize.nnls(outwards, steep[place])
+            squares[place], free[place] = rest**2, 2 - (led_out > 0).sum()
+        return squares, free
+
+    def _depth(self, places: np.ndarray) -> np.ndarray:
         """How far the surface is below its best there, in units of that difference's bootstrap deviation, squared."""
-        apart = _terms(np.array([self.best]))[0] - _terms(shares[None])[0]
-        below = apart @ self.coefficients
-        return float(below**2 / (apart @ self._covariance @ apart)) if below > 0 else 0.0
+        apart = _terms(np.array([self.best])) - _terms(places)
+        below = np.maximum(apart @ self.coefficients, 0.0)
+        return below**2 / (np.einsum("pi,ij,pj->p", apart, self._covariance, apart) + TINY)
 
     @cached_property
     def _covariance(self) -> np.ndarray:
-        return np.cov(self.draws, rowvar=False)
+        """With a little on the diagonal, so that it has an inverse without noise, too."""
+        return np.cov(self.draws, rowvar=False) + TINY * np.eye(self.draws.shape[1])
 
     @cached_property
-    def _bound(self) -> float:
-        """What noise alone makes of a slope's steepness in 95% of the bootstraps."""
+    def _bounds(self) -> np.ndarray:
+        """What noise alone makes of a slope's steepness in 95% of the bootstraps, in no, one and two directions."""
         slopes = _slopes(*self.best[:2])
-        noise = (self.draws - self.coefficients) @ slopes
-        inverse = np.linalg.inv(slopes.T @ self._covariance @ slopes)
-        return float(np.quantile(np.einsum("di,ij,dj->d", noise, inverse, noise), LEVEL))
+        root = np.linalg.cholesky(np.linalg.inv(slopes.T @ self._covariance @ slopes))
+        squares = ((self.draws - self.coefficients) @ slopes @ root) ** 2
+        one, two = np.quantile(squares[:, 0], LEVEL), np.quantile(squares.sum(1), LEVEL)
+        return np.array([EDGE, one, two])
 
 
 def fit(observations: Sequence[Observation], seed: int = 0) -> Response | None:
@@ -145,14 +159,12 @@ def fit(observations: Sequence[Observation], seed: int = 0) -> Response | None:
 def surface(found: Response) -> Surface:
     """What a reader is told of it."""
     inside, places = found.inside, [of_shares(*shares) for shares in found.mesh]
-    kept = np.array(
-        [(place.alpha, place.beta, place.gamma) for place, keep in zip(places, inside, strict=True) if keep]
-    )
+    kept = np.array([place.triple for place, keep in zip(places, inside, strict=True) if keep])
     share = float(inside.mean())
     best = of_shares(*found.best)
     enough = found.flat_p < FLAT and share <= WIDE
     return Surface(
-        best=(best.alpha, best.beta, best.gamma),
+        best=best.triple,
         top1=found.at(found.best),
         low=_three(kept.min(0)),
         high=_three(kept.max(0)),
@@ -163,7 +175,7 @@ def surface(found: Response) -> Surface:
         enough=enough,
         verdict=_verdict(found, enough, share),
         mesh=tuple(
-            Place(_three(shares), (place.alpha, place.beta, place.gamma), float(value), bool(within))
+            Place(_three(shares), place.triple, float(value), bool(within))
             for shares, place, value, within in zip(found.mesh, places, found.fitted, inside, strict=True)
         ),
     )
@@ -175,23 +187,20 @@ def mesh(steps: int) -> np.ndarray:
     return np.array(places, float) / steps
 
 
-def power_law(multiples: Sequence[float], top1: Sequence[np.ndarray], multiple: float) -> Interval:
+def power_law(levels: Mapping[float, np.ndarray], multiple: float, noise: float = 0.0) -> Interval:
     """Top-1 at a multiple of the base's cost, if the error goes on falling as a power of the cost: a line through the
-    logarithms. top1: for each multiple, draws of what was found there; the first is the estimate itself."""
-    cost = np.log(np.array(multiples, float))
-    errors = np.log(np.maximum(100 - np.stack(list(top1)), 0.01))  # (multiples, draws)
+    logarithms. levels: for each multiple draws of what was found there, the first the estimate itself. noise: standard
+    deviation of what will be measured about the truth, in points."""
+    cost = np.log(np.array(list(levels), float))
+    errors = np.log(np.maximum(100 - np.stack(list(levels.values())), LEAST_ERROR))  # (multiples, draws)
     slope, level = np.polyfit(cost, errors, 1)
     found = 100 - np.exp(level + slope * np.log(multiple))
-    low, high = np.percentile(found[1:], [2.5, 97.5]) if found.size > 1 else (None, None)
-    return Interval(float(found[0]), None if low is None else float(low), None if high is None else float(high))
+    drawn = found[1:] + np.random.default_rng(0).normal(0, noise, len(found) - 1)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Interval(float(found[0]), float(low), min(100.0, float(high)))
 
 
-def direction(coefficients: Sequence[Coefficients]) -> tuple[float, float, float]:
-    """The mean shares of the directions that round to one network."""
-    return _three(np.mean([each.shares for each in coefficients], axis=0))
-
-
-def _three(values: np.ndarray) -> tuple[float, float, float]:
+def _three(values: np.ndarray) -> Triple:
     first, second, third = map(float, values)
     return first, second, third
 
@@ -227,7 +236,7 @@ def _flat_p(means: np.ndarray, rest: np.ndarray, spare: int) -> float:
 
 def _verdict(found: Response, enough: bool, share: float) -> str:
     if enough:
-        return f"the data leave {share:.0%} of the directions that could be the best"
+        return f"{share:.0%} of the directions could still be the best"
     why = f"the 95% region covers {share:.0%} of the directions"
     if found.flat_p >= FLAT:
         why += f", and a surface without any shape fits as well (p {found.flat_p:.2g})"

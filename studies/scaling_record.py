@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import Arch, UserError, cost
+from search_spaces.compound import Triple
 
 SCALING = "scaling.json"
 SCHEMA = 1
-Triple = tuple[float, float, float]
-"""alpha, beta, gamma: of depth, width and resolution."""
 Seeds = tuple[float | None, ...]
 """Top-1 of a network by seed; None: no figure (yet)."""
 
@@ -48,13 +47,15 @@ class Interval:
 @dataclass(frozen=True)
 class Point:
     """A point of the grid, or several that round to one network (each is in the record). phi: the effective one, at
-    which its network's counted MACs are nearest to twice the base's. excess: MACs over that, less 1. fitted: of the
-    surface. like_best: the data cannot tell it from the best."""
+    which its network's counted MACs are nearest to twice the base's. excess: MACs over that, less 1. shares: of depth,
+    width and resolution in the growth of the network as it was rounded. fitted: of the surface there. like_best: the
+    data cannot tell it from the best."""
 
     coefficients: Triple
     phi: float
     network: Network
     excess: float
+    shares: Triple
     top1: Seeds
     fitted: float | None = None
     like_best: bool = False
@@ -73,7 +74,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Surface:
-    """The response surface: top-1 quadratic in log alpha and log beta where alpha * beta^2 * gamma^2 = 2.
+    """The response surface: top-1 quadratic in log alpha and log beta where alpha * beta^2 * gamma^2 = 2, over the
+    directions that the networks have as they were rounded.
 
     best: of it, with ``top1`` as fitted there. low, high: of each coefficient in the 95% region. region_share: of the
     constraint surface that is in the region. seed_std: of one seed, in points, ``None`` with a single seed. rest_std:
@@ -97,7 +99,8 @@ class Surface:
 @dataclass(frozen=True)
 class Study:
     """base: the network that the study scales, maybe narrower and for smaller images than that of the family; proxy:
-    how it differs, in words, empty where it does not. missing: trainings without a figure that have ended."""
+    how it differs, in words, empty where it does not. rounding: of its networks. missing: trainings, of the rules too,
+    that have ended without a figure. complete: no training is still to be made."""
 
     base: Network
     base_top1: Seeds
@@ -106,6 +109,7 @@ class Study:
     seeds: tuple[int, ...]
     grid_step: float
     tolerance: float
+    rounding: str
     points: tuple[Point, ...]
     surface: Surface | None
     data: dict[str, Any]
@@ -117,8 +121,9 @@ class Study:
 @dataclass(frozen=True)
 class Ruled:
     """A rule's network at a multiple of the study base's counted MACs. rule: ``compound``, ``depth``, ``width``,
-    ``resolution``, ``dWr``, or pycls's notation. phi: the effective one of the direction whose growth is 2. predicted:
-    before it was trained, from the surface and the networks of other costs; None where nothing predicts it."""
+    ``resolution``, ``dWr``, or pycls's notation. phi: the effective one of the direction whose growth is 2. shares: as
+    of a Point. top1: of seeds that the grid was not trained with. predicted: of their mean, from the grid alone; None
+    where it has no surface."""
 
     rule: str
     coefficients: Triple
@@ -126,16 +131,18 @@ class Ruled:
     phi: float
     network: Network
     excess: float
+    shares: Triple
     top1: Seeds
     predicted: Interval | None = None
 
 
 @dataclass(frozen=True)
 class Member:
-    """A network of the family. name: ``b1``. depth, width, resolution: its multipliers. formula: the multiple of the
-    base's MACs that the formula promises; counted: what it is after rounding. target: MACs that were asked for;
-    nearest: those of the two networks next to it. limits: constraints by which its phi was chosen.
-    published_top1: percent on ImageNet. dropout, drop_path: to train it with. latency: in ms, measured here.
+    """A network of the family. name: ``b1``. depth, width, resolution: its multipliers. promised: what these would
+    multiply the base's MACs by without rounding; counted: what they do. targets: MACs that were asked for; nearest:
+    those of the two networks next to a target that is missed. limits: constraints by which its phi was chosen.
+    predicted: top-1 of the study's network at as many times its base's cost. published_top1: percent on ImageNet.
+    dropout, drop_path: to train it with. latency: of nas.latency, measured here.
     """
 
     name: str
@@ -144,11 +151,11 @@ class Member:
     width: float
     resolution: float
     network: Network
-    formula: float
+    promised: float
     counted: float
     dropout: float
     drop_path: float
-    target: float | None = None
+    targets: tuple[float, ...] = ()
     nearest: tuple[int, ...] = ()
     limits: tuple[str, ...] = ()
     predicted: Interval | None = None

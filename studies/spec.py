@@ -73,8 +73,8 @@ class LatencySpec:
     mode: Literal["eager", "compile", "cuda_graph", "onnxruntime"] | None = None
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     precision: Annotated[float, Gt(0), Lt(1)] = 0.03
-    max_s: Positive = 0.7
-    warmup_s: NotNegative = 0.15
+    max_s: Positive = 0.6
+    warmup_s: NotNegative = 0.1
     block_ms: Positive = 5.0
     retries: Annotated[int, Ge(0), Le(10)] = 1
     energy_s: NotNegative = 0.0
@@ -171,7 +171,7 @@ class Spec:
 
 
 # What a run folder's spec.yaml says beside the spec; ignored where it is read as one.
-RECORDED = ("command", "created", "resumed", "space_size", "environment")
+RECORDED = ("command", "created", "resumed", "space_size", "environment", "fidelity", "scale")
 RETIRED = {"sample_s", "min_calls"}  # fields of latency that there are no more
 
 

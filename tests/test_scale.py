@@ -5,12 +5,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from nas.latency.footprint import peak_memory_mb
 from nas.scale.settings import Settings, phis, targets, triple
 from search_spaces import UserError, load
 from search_spaces.cost import count
 from studies.scaling_record import SCALING, read
+from studies.spec import LatencySpec
 
 RATIOS = [2.573, 4.693, 8.426, 16.380, 29.482, 52.082, 102.806]
 
@@ -78,7 +81,7 @@ def test_the_formula_costs_more_than_it_says(scale):
     assert done.returncode == 0, done.stderr
     family = read(folder / SCALING).family
     assert [round(member.counted, 3) for member in family] == RATIOS
-    assert [member.formula for member in family] == pytest.approx([1.92027**phi for phi in range(1, 8)])
+    assert [member.promised for member in family] == pytest.approx([1.92027**phi for phi in range(1, 8)])
     for ratio in ("2.573", "102.806", "1.920"):
         assert ratio in done.stdout
 
@@ -87,10 +90,10 @@ def test_targets_are_reached_or_the_nearest_two_are_named(scale):
     done, folder = scale("--coefficients", "1.2,1.1,1.15", "--base", "efficientnet_b0", "--target-macs", "7e8,1e9,2e9")
     assert done.returncode == 0, done.stderr
     for member in read(folder / SCALING).family:
-        missed = abs(member.network.macs / member.target - 1)
+        missed = abs(member.network.macs / member.targets[0] - 1)
         assert (missed > 0.02) == bool(member.nearest)
         if member.nearest:
-            assert min(member.nearest, key=lambda macs: abs(macs - member.target)) == member.network.macs
+            assert min(member.nearest, key=lambda macs: abs(macs - member.targets[0])) == member.network.macs
 
 
 def test_the_largest_network_within_limits(scale):
@@ -114,12 +117,44 @@ def test_the_largest_network_within_measured_memory(scale):
     assert done.returncode == 0, done.stderr
     (member,) = read(folder / SCALING).family
     assert member.phi > 0
+    arch = load(folder / "family" / f"{member.name}.json")
+    assert peak_memory_mb(arch, LatencySpec(), torch.device("cpu")) < 1.2 * 60  # varies by some MB
+    done, other = scale(*flags, "--constraint", "peak_memory_mb<=1", out="other")
+    assert done.returncode == 2
+    assert "the base itself breaks peak_memory_mb<=1" in done.stderr
+    assert not other.exists()
 
 
 def test_a_member_is_a_base(scale, published):
     done, folder = scale("--base", published / "family" / "b2.json", "--coefficients", "1,1.1,1", "--phi", "1")
     assert done.returncode == 0, done.stderr
     assert read(folder / SCALING).base.id == load("efficientnet_b2").id
+
+
+def test_members_of_one_phi_are_one(scale):
+    flags = ["--coefficients", "1.2,1.1,1.15", "--base", "efficientnet_b0"]
+    done, folder = scale(*flags, "--phi", "1", "--target-macs", "992629472,992629473")
+    assert done.returncode == 0, done.stderr
+    family = read(folder / SCALING).family
+    assert len({member.name for member in family}) == len(family)
+    assert sorted(path.stem for path in (folder / "family").iterdir()) == sorted(member.name for member in family)
+
+
+def test_a_file_that_is_called_like_a_published_network(scale, tmp_path):
+    path = tmp_path / "efficientnet_b0.json"
+    path.write_text(json.dumps(load("mobilenet_v2").to_dict()))
+    done, _ = scale("--base", path, "--coefficients", "published")
+    assert done.returncode == 2
+    assert "has no published family" in done.stderr
+
+
+def test_latencies_of_a_family(scale):
+    flags = ["--coefficients", "1.2,1.1,1.15", "--base", "mobilenet_v1", "--phi", "0.1", "--measure"]
+    done, folder = scale(*flags)
+    assert done.returncode == 0, done.stderr
+    (member,) = read(folder / SCALING).family
+    assert member.latency["p50_ms"] > 0
+    assert member.latency["key"]["resolution"] == member.network.resolution
 
 
 def test_efficientnet_v2s_family(scale):
@@ -150,10 +185,10 @@ WRONG = {
     "--phi 0..-1": "--phi: '0..-1': 0..-1 ends before it begins",
     "--phi 7..1": "--phi: '7..1': 7..1 ends before it begins",
     "--phi a..b": "--phi: 'a' in 'a..b' is not a number",
-    "--phi -1": "--phi: '-1': from 0, which is the base, to 40 are allowed",
+    "--phi -1": "--phi: '-1': from 0, the base, to 20 are allowed",
     "--phi 1..": "--phi: '' in '1..' is not a number",
-    "--phi 1e9": "from 0, which is the base, to 40",
-    "--coefficients 0.9,1.1,1.15": "coefficients: alpha 0.9 is not a number >= 1",
+    "--phi 1e9": "from 0, the base, to 20",
+    "--coefficients 0.9,1.1,1.15": "coefficients: alpha 0.9 is not a number from 1 to 10",
     "--coefficients 1.2,1.1": "--coefficients: '1.2,1.1' is not of the form ALPHA,BETA,GAMMA or published",
     "--coefficients 1,1,1 --target-macs 1e9": "never reached",
     "--coefficients 1.2,1.1,1.15 --target-macs 5": "less than the base's",
@@ -168,6 +203,11 @@ WRONG = {
     "--coefficients published --max-resolution 300": "the published networks are what they are",
     "--coefficients 1.2,1.1,1.15 --grid-step 0.1": "--grid-step: is for a study, which --coefficients spares",
     "--coefficients 1.2,1.1,1.15 --epochs 3": "--epochs: is for a study",
+    "--coefficients 1.2,1.1,1.15 --set train.epochs=3": "--set: is for a study",
+    "--coefficients 1.2,1.1,1.15 --tolerance 0.2": "--tolerance: is for a study",
+    "--coefficients 1e300,1,1": "alpha 1e+300 is not a number from 1 to 10",
+    "--set search.trials=3": "--set search.trials: a scaling study has none",
+    "--validate 9": "--validate: phi 9 would train at 512 times the cost",
     "--base nothing.json": "nothing.json: cannot be read",
     "--base README.md": "network: 'README.md' is neither",
     "--base tests": "--base: tests holds no search",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,7 +65,8 @@ def test_a_study_ends_with_a_triple_and_a_family(whole):
     assert all(load(folder / "family" / f"{one.name}.json").id == one.network.id for one in record.family)
     assert {rule.rule for rule in record.rules} == {"compound", "depth", "d1_w8_r1"}
     assert all(len(rule.top1) == 2 and None not in rule.top1 for rule in record.rules)
-    assert all(abs(rule.network.macs / study.base.macs / 2 - 1 - rule.excess) < 1e-9 for rule in record.rules)
+    assert all(rule.network.macs == pytest.approx(2 * study.base.macs, rel=0.15) for rule in record.rules)
+    assert {each.seed for each in recorded(folder / "rules")}.isdisjoint(study.seeds)
     assert "run folder" in printed
 
 
@@ -99,10 +101,26 @@ def test_killed_half_way_and_resumed_it_ends_with_the_same(whole, base_file, tmp
     assert ours.family == theirs.family
 
 
+def test_the_family_may_be_another_when_a_study_is_resumed(whole, run_python, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(whole[0], folder)
+    macs = 3 * read(folder / SCALING).base.macs
+    done = run_python("-m", "nas.scale", "--resume", folder, "--phi", "3", "--target-macs", macs)
+    assert done.returncode == 0, done.stderr
+    record = read(folder / SCALING)
+    assert [one.targets for one in record.family] in ([(macs,), ()], [(), (macs,)])
+    assert record.study == read(whole[0] / SCALING).study
+    done = run_python("-m", "nas.scale", "--resume", folder, "--target-macs", "5")
+    assert done.returncode == 2
+    assert "--target-macs: 5 is less than the base's" in done.stderr
+
+
 def test_resume_takes_no_other_settings(whole, run_python):
     done = run_python("-m", "nas.scale", "--resume", whole[0], "--seeds", "5")
     assert done.returncode == 2
     assert "error: --seeds: stays as it was in a run that is resumed" in done.stderr
+    done = run_python("-m", "nas.scale", "--resume", whole[0], "--set", "train.epochs=3")
+    assert done.returncode == 2
     done = run_python("-m", "nas.scale", "--resume", "tests")
     assert done.returncode == 2
     assert "holds no scaling run" in done.stderr
@@ -113,6 +131,19 @@ def test_a_dry_run_says_what_would_be_trained(base_file, run_python, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "trainings (2 seeds, base included) of 1 epoch" in done.stdout
     assert not (tmp_path / "run").exists()
+
+
+def test_a_family_that_cannot_be_is_refused_before_anything_is_trained(base_file, run_python, tmp_path):
+    for flags in (["--max-resolution", "20"], ["--target-macs", "5"], ["--constraint", "params<=100"]):
+        done = run_python("-m", "nas.scale", "--base", base_file, *FLAGS, *flags, "--out", tmp_path / "run")
+        assert done.returncode == 2, done.stdout
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_study_without_enough_networks_says_so(base_file, run_python):
+    done = run_python("-m", "nas.scale", "--base", base_file, *FLAGS, "--grid-step", "0.5", "--dry-run")
+    assert "warning: grid: " in done.stdout
+    assert "a surface needs 9" in done.stdout
 
 
 def test_images_without_the_detail_are_warned_of(base_file, run_python, tmp_path):
@@ -126,6 +157,7 @@ def test_the_base_of_a_study_has_the_shape_of_its_base():
     spec = parse({"space": {"width": 0.25}, "data": {"source": DATA, "resolution": 48}})
     made = design(spec, Settings(grid_step=0.2, tolerance=0.2), load("efficientnet_b0"))
     assert divisor_of(0.25) == 2
+    assert made.settings.study_rounding == "nearest"
     assert [4 * stage.channels for stage in made.base.stages] == [16, 24, 40, 80, 112, 192, 320]
     assert made.proxy == "0.25 times its width, 48 px"
     found = [stage.channels for each in made.directions for stage in each.reached.arch.stages]

@@ -7,7 +7,7 @@ from made_up_scaling import BEST, HOSTILE, STEPS, family, surface, whole
 from test_report import printed
 from test_report_page import Tags
 
-from reports import scaling, scaling_figures, scaling_page
+from reports import scaling, scaling_figures, scaling_page, scaling_study
 from search_spaces.compound import PAPER, RULES
 from studies.scaling_record import SCALING, Interval, read
 
@@ -21,7 +21,7 @@ def row_of(table, name):
 
 
 @pytest.mark.parametrize(
-    "table", [scaling.family_table, scaling.implied_table, scaling.study_table, scaling.rules_table]
+    "table", [scaling.family_table, scaling.implied_table, scaling_study.study_table, scaling_study.rules_table]
 )
 @pytest.mark.parametrize("record", [family(), whole()], ids=["family", "study"])
 def test_tables_fit_eighty_columns(table, record):
@@ -33,11 +33,11 @@ def test_family_has_counted_beside_formula_and_no_empty_column():
     columns = scaling.family_columns(family())
     assert columns["name"] == ["base", *(f"b{index}" for index in range(1, 8))]
     assert columns["counted, x base"][:2] == ["1.000", "2.573"]
-    assert columns["formula, x base"][:2] == ["1.000", "1.920"]
+    assert columns["promised, x base"][:2] == ["1.000", "1.920"]
     assert columns["MACs, G"][0] == "0.386"
     assert not set(columns) & set(scaling.EXTRAS)
     found = scaling.family_columns(whole())
-    assert found["predicted top-1, %"] == ["-", *["77.90 (77.10 to 78.80)"] * 2]
+    assert found[scaling.PREDICTED] == ["-", *["77.90 (77.10 to 78.80)"] * 2]
     assert found["latency, ms"][1] == "12.34* ± 0.210"
     assert "77.90 12.34*" in " ".join(row_of(scaling.family_table(whole()), "b1"))
     assert "published top-1, %" not in found
@@ -46,7 +46,7 @@ def test_family_has_counted_beside_formula_and_no_empty_column():
 def test_family_notes_say_why_and_what_was_missed():
     why, own = scaling.family_notes(family())
     assert "widths to multiples of 8" in why
-    assert "furthest off: b1, counted 2.573 x the base, formula 1.920 x" in why
+    assert "furthest off: b1, counted 2.573 x the base, promised 1.920 x" in why
     assert own == f"a note {HOSTILE}"
     _, flagged, missed, chosen, _ = scaling.family_notes(whole())
     assert flagged.startswith("* this latency is flagged or not precise")
@@ -74,40 +74,44 @@ def test_published_networks_imply_phi_of_their_own():
 
 
 def test_study_table_has_the_best_by_the_surface():
-    points = scaling.by_fitted(whole().study)
+    points = scaling_study.by_fitted(whole().study)
     values = [point.fitted for point in points]
     assert values == sorted(values, reverse=True)
-    table = scaling.study_table(whole())
-    assert len(table.rows) == min(scaling.MOST_POINTS, len(points))
-    assert printed(table).count(scaling.ALIKE) == 1 + sum(point.like_best for point in points[: scaling.MOST_POINTS])
+    table = scaling_study.study_table(whole())
+    assert len(table.rows) == min(scaling_study.MOST_POINTS, len(points))
+    assert printed(table).count(scaling_study.ALIKE) == 1 + sum(
+        point.like_best for point in points[: scaling_study.MOST_POINTS]
+    )
     unfitted = replace(whole().study, points=tuple(replace(point, fitted=None) for point in points))
-    means = [scaling.mean(point.top1) for point in scaling.by_fitted(unfitted)]
+    means = [scaling.mean(point.top1) for point in scaling_study.by_fitted(unfitted)]
     assert means[-1] is None
     assert means[:-1] == sorted(means[:-1], reverse=True)
 
 
 def test_study_lines_say_what_the_data_tell():
-    lines = scaling.study_lines(whole())
+    lines = scaling_study.study_lines(whole())
     assert lines[0].startswith("best fitted: alpha 1.32 (1.")
     assert lines[0].endswith("top-1 there 61.50 (61.10 to 61.90) %")
     assert lines[1].startswith("its alpha * beta^2 * gamma^2 is 2.00; its 95% region is ")
     assert lines[2] == "the paper's 1.2,1.1,1.15 (1.214,1.107,1.16 at a growth of 2) is not in the 95% region"
     assert lines[3].startswith("std of one seed: 0.41 points; ")
-    assert lines[5:] == ["5 trainings ended without a figure", surface().verdict]
+    assert lines[5] == "5 trainings ended without a figure"
+    assert "half as wide, 64 instead of 224 px, the study's proxy" in lines[6]
+    assert lines[7:] == [surface().verdict]
     everywhere = tuple(replace(place, inside=True) for place in surface().mesh)
     alone = replace(surface(), mesh=everywhere, seed_std=None, enough=False)
-    found = scaling.study_lines(replace(whole(), study=replace(whole().study, surface=alone, complete=False)))
+    found = scaling_study.study_lines(replace(whole(), study=replace(whole().study, surface=alone, complete=False)))
     assert found[0].endswith("too few data to rely on it")
     assert "is in the 95% region" in found[2]
     assert found[3].startswith("std of one seed: unknown with one seed")
     assert any("not complete" in line for line in found)
-    none = scaling.study_lines(replace(whole(), study=replace(whole().study, surface=None)))
-    assert none[0].startswith("no surface yet")
-    assert scaling.study_lines(family()) == []
+    none = scaling_study.study_lines(replace(whole(), study=replace(whole().study, surface=None)))
+    assert none[0].startswith("no surface")
+    assert scaling_study.study_lines(family()) == []
 
 
 def test_rules_begin_with_the_base():
-    columns = scaling.rules_columns(whole())
+    columns = scaling_study.rules_columns(whole())
     assert columns["rule"][:3] == ["base", "compound", "compound"]
     assert columns["x base"][:3] == ["1", "2", "4"]
     assert columns["top-1, %"][0] == "55.27 ± 0.57 (3)"
@@ -116,18 +120,18 @@ def test_rules_begin_with_the_base():
 
 
 def test_all_is_printed_whatever_others_wrote():
-    text = "".join(printed(part) for part in scaling.printed(whole()))
+    text = "".join(printed(part) for part in scaling_study.printed(whole()))
     for title in ("Family of efficientnet_b0", "Grid of twice", "best fitted: alpha", "Rules at equal cost"):
         assert title in text
     assert "[/bold]" in text
-    assert len(scaling.printed(family())) == 5
-    assert scaling.printed(replace(family(), family=(), implied=(), notes=())) == []
+    assert len(scaling_study.printed(family())) == 5
+    assert scaling_study.printed(replace(family(), family=(), implied=(), notes=())) == []
 
 
 def test_family_panel_has_both_costs_and_the_published():
     data = scaling_figures.family_panel(family())
     assert [(mark.x, mark.name) for mark in data.counted[:2]] == [(0, "base"), (1, "b1")]
-    assert data.formula[1].y == pytest.approx(PAPER.growth)
+    assert data.promised[1].y == pytest.approx(PAPER.growth)
     assert data.counted[1].y == pytest.approx(2.573, abs=1e-3)
     assert (data.published[0].name, data.published[0].x) == ("b1", 1)
     assert len(scaling_figures.draw_family(data).data) == 3
@@ -148,7 +152,7 @@ def test_map_has_region_points_best_and_paper():
     lines = data.points[0].hover.split("<br>")
     assert lines[0].startswith("alpha 1")
     assert lines[1].startswith("growth by depth 0%, width ")
-    assert lines[3].startswith("top-1 by seed: -, ")
+    assert lines[4].startswith("top-1 by seed: -, ")
     traces = scaling_figures.draw_map(data).data
     assert {trace.type for trace in traces} == {"scatterternary"}
     assert [len(trace.a) for trace in traces[:3]] == [len(data.places), len(inside), len(inside)]
@@ -230,4 +234,4 @@ def test_a_record_is_read_back_and_shown_alike(tmp_path):
         (tmp_path / SCALING).write_text(record.to_json())
         found = read(tmp_path / SCALING)
         assert found == record
-        assert scaling.study_lines(found) == scaling.study_lines(record)
+        assert scaling_study.study_lines(found) == scaling_study.study_lines(record)

@@ -59,9 +59,11 @@ def parser() -> command.Parser:
     p.add_argument("--constraint", action="append", metavar="LIMIT", help=limits)
     triple = f"ALPHA,BETA,GAMMA instead of a study, or {PUBLISHED}: the official networks"
     p.add_argument("--coefficients", metavar="A,B,C", help=triple)
-    p.add_argument("--rounding", choices=ROUNDINGS, help="of depths and widths (default official; see README)")
+    p.add_argument("--rounding", choices=ROUNDINGS, help="of the family's depths and widths (default official)")
     p.add_argument("--max-resolution", type=command.positive_int, metavar="PIXELS", help="that the family grows to")
-    p.add_argument("--later-stages", action="store_true", help="add layers to later stages first, as EfficientNetV2")
+    p.add_argument(
+        "--later-stages", dest="later", action="store_true", help="add layers to later stages first, as EfficientNetV2"
+    )
     p.add_argument("--measure", action="store_true", help="the family's latencies, on this device")
     study = p.add_argument_group("the study")
     study.add_argument("--grid-step", type=float, metavar="X", help="of alpha, beta and gamma from 1 on (default 0.05)")
@@ -71,6 +73,8 @@ def parser() -> command.Parser:
     rules = f"to compare: {', '.join((COMPOUND, *RULES))} (default: these), or shares as d1_w8_r1; repeatable"
     study.add_argument("--rule", action="extend", type=names, metavar="NAMES", help=rules)
     study.add_argument("--validate", metavar="LIST", help="train every rule at 2^phi times the cost, too: 2,3")
+    exact = "of what the study trains (default nearest, whose networks are nearer to their directions)"
+    study.add_argument("--study-rounding", choices=ROUNDINGS, help=exact)
     add_fields(study, SHARED, HELP)
     p.add_argument("--out", metavar="DIR", help="the run folder (default runs/TIME-scale)")
     p.add_argument("--dry-run", action="store_true", help="print what would be trained and what it would cost")
@@ -83,10 +87,10 @@ def main(argv: Sequence[str]) -> None:
     args = vars(parser().parse_args(argv))
     command_line, verbose = shlex.join(["python", "-m", "nas.scale", *argv]), "verbose" in args
     if "resume" in args:
-        changes = changes_to_resume(args)
+        changes, others = changes_to_resume(args), family_of(args)
         from nas.scale import run
 
-        run.resume(Path(args["resume"]), changes, command_line, verbose)
+        run.resume(Path(args["resume"]), changes, others, command_line, verbose)
         return
     wanted, spec = settings_of(args), read_spec(args)
     from nas.scale import run
@@ -103,27 +107,42 @@ def main(argv: Sequence[str]) -> None:
 
 def settings_of(args: dict[str, Any]) -> Settings:
     """Of the flags. Raises UserError."""
+    family = family_of(args)
+    if not {"phis", "targets", "limits"} & family.keys():
+        family["phis"] = phis(DEFAULT_PHI)
     given = {name: args[name] for name in PLAIN if name in args}
-    family = {"phi", "target_macs", "constraint"} & args.keys()
-    text = args.get("phi", None if family else DEFAULT_PHI)
     found = Settings(
-        phis=phis(text) if text is not None else (),
-        targets=targets(args["target_macs"]) if "target_macs" in args else (),
-        limits=tuple(args.get("constraint", ())),
         rules=tuple(dict.fromkeys(args.get("rule", Settings.rules))),
         validate=phis(args["validate"], "--validate") if "validate" in args else (),
-        later="later_stages" in args,
         **given,
+        **family,
     ).check()
     if not found.studied:
-        spare = [flag for flag in (*STUDY, *SHARED) if _stored(flag) in args and flag not in ("--seed",)]
+        spare = [flag for flag in (*STUDY, *SHARED, "--set", "--spec") if _stored(flag) in args]
         if spare:
             raise UserError(f"{spare[0]}: is for a study, which --coefficients spares; leave one of them out")
+    for field in settings(args):
+        if not field.startswith(STUDIED):
+            raise UserError(f"--set {field}: a scaling study has none; it has those of {', '.join(STUDIED)}")
     return found
 
 
-PLAIN = ("base", "coefficients", "grid_step", "tolerance", "seeds", "rounding", "max_resolution", "measure")
-STUDY = ("--grid-step", "--seeds", "--rule", "--validate")
+def family_of(args: dict[str, Any]) -> dict[str, Any]:
+    """The settings that decide the family only."""
+    found: dict[str, Any] = {name: args[name] for name in ("rounding", "max_resolution", "measure") if name in args}
+    if "phi" in args:
+        found["phis"] = phis(args["phi"])
+    if "target_macs" in args:
+        found["targets"] = targets(args["target_macs"])
+    if "constraint" in args:
+        found["limits"] = tuple(args["constraint"])
+    return found
+
+
+PLAIN = ("base", "coefficients", "grid_step", "tolerance", "seeds", "study_rounding", "later")
+STUDY = ("--grid-step", "--tolerance", "--seeds", "--rule", "--validate", "--study-rounding")
+STUDIED = ("data.", "train.", "resources.", "space.width", "seed")
+FAMILY = ("--phi", "--target-macs", "--constraint", "--rounding", "--max-resolution", "--measure")
 _FIELD_OF = {flag: field for flag, field, *_ in FIELDS}
 
 
@@ -135,10 +154,11 @@ def changes_to_resume(args: dict[str, Any]) -> dict[str, Any]:
     """Raises UserError on what cannot be another in a run that goes on."""
     changes = settings(args)
     flag_of = {field: flag for flag, field in _FIELD_OF.items()}
-    allowed = [flag for flag in SHARED if _FIELD_OF[flag].startswith("resources.")]
+    allowed = [*FAMILY, *(flag for flag in SHARED if _FIELD_OF[flag].startswith("resources."))]
     fixed = [flag_of.get(field, f"--set {field}") for field in changes if not field.startswith("resources.")]
-    known = {*_FIELD_OF.values(), "resume", "verbose", "set"}
-    fixed += [f"--{name.replace('_', '-')}" for name in args if name not in known]
+    known = {*_FIELD_OF.values(), *map(_stored, FAMILY), "resume", "verbose", "set"}
+    other = {"later": "--later-stages"}
+    fixed += [other.get(name, f"--{name.replace('_', '-')}") for name in args if name not in known]
     if fixed:
         raise UserError(f"{fixed[0]}: stays as it was in a run that is resumed; allowed are {', '.join(allowed)}")
     return changes

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from search_spaces import Arch, UserError, load
+from search_spaces import Arch, UserError, cost, load
 from search_spaces.published import catalogue, read_yaml
 from studies import ledger, runfolder
+from studies.ledger import TrialRecord
 
 RUNS = Path("runs")
 DEFAULT = "efficientnet_b0"
@@ -15,11 +16,12 @@ DEFAULT = "efficientnet_b0"
 
 @dataclass(frozen=True)
 class Base:
-    """found: where, in words."""
+    """found: where, in words. classes: that its costs are counted with: those of its run, else 1000, as published."""
 
     name: str
     arch: Arch
     found: str
+    classes: int = 1000
 
 
 def find(wanted: str | None) -> Base:
@@ -51,9 +53,15 @@ def of_run(folder: Path) -> Base:
     if not accurate:
         raise UserError(f"--base: {folder} has no network with an accuracy yet")
     record = max(accurate, key=lambda one: one.metric("top1") or 0.0)
-    return Base(
-        record.arch.id, record.arch, f"the most accurate on the front of {folder} ({record.metric('top1'):.2f}% there)"
-    )
+    where = f"the most accurate on the front of {folder} ({record.metric('top1'):.2f}% there)"
+    return Base(record.arch.id, record.arch, where, _classes(record))
+
+
+def _classes(record: TrialRecord) -> int:
+    """As many as give the network the parameters that its trial had."""
+    bare = cost.count(record.arch, 0).params
+    each = cost.count(record.arch, 1).params - bare
+    return round(((record.metric("params") or 0) - bare) / each)
 
 
 def _named(name: str) -> Base:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from nas.scale import family
 from nas.scale.base import Base
 from nas.scale.emission import check
 from nas.scale.settings import Settings
@@ -20,7 +19,7 @@ def show(spec: Spec, settings: Settings, base: Base, verbose: bool = False) -> N
     def say(text: str) -> None:
         console.print(text, markup=False, soft_wrap=True)
 
-    macs = cost.count(base.arch, family.CLASSES).macs
+    macs = cost.count(base.arch, base.classes).macs
     say(f"base: {base.name}, {base.found}: {macs / 1e6:,.1f} M MACs at {base.arch.resolution} px")
     if settings.studied:
         for line in _study(spec, settings, base, verbose):
@@ -33,7 +32,7 @@ def show(spec: Spec, settings: Settings, base: Base, verbose: bool = False) -> N
 
 
 def _study(spec: Spec, settings: Settings, base: Base, verbose: bool) -> list[str]:
-    from nas.scale.study import CLOSE, MULTIPLE, beyond_detail, design
+    from nas.scale.study import CLOSE, MULTIPLE, design, doubts
     from nas.timing import RAY_START_S, Workload, step_time_s
 
     made = design(spec, settings, base.arch, verbose)
@@ -49,7 +48,9 @@ def _study(spec: Spec, settings: Settings, base: Base, verbose: bool) -> list[st
     middle = sorted(made.archs, key=lambda arch: cost.count(arch, made.classes).activations)[len(made.archs) // 2]
     each_s = work.seconds(step_time_s(middle, made.classes, made.plan.spec, device))
     together = made.plan.resources.concurrency
-    minutes = (RAY_START_S + trainings * each_s / together) / 60
+    compared = len(settings.rules) * settings.seeds
+    dearer = sum(multiple / MULTIPLE for multiple in settings.multiples)  # than the grid's
+    minutes = (RAY_START_S + (trainings + compared * dearer) * each_s / together) / 60
     seeds, epochs = plural(settings.seeds, "seed"), plural(work.train.epochs, "epoch")
     lines = [
         f"study: {made.proxy or 'the base as it is'}: {count.macs / 1e6:.3g} M MACs; {made.plan.spec.data.source}, "
@@ -58,9 +59,8 @@ def _study(spec: Spec, settings: Settings, base: Base, verbose: bool) -> list[st
         f"which round to {plural(len(made.archs) - 1, 'network')}; {excess} of the points cost {MULTIPLE:g} times the "
         f"base within {CLOSE:.0%}",
         f"{trainings} trainings ({seeds}, base included) of {epochs}, "
-        f"{together} at a time: about {minutes:.0f} min; then {len(settings.rules)} rules at "
-        f"{', '.join(f'{multiple:g}' for multiple in settings.multiples)} times the cost",
+        f"then {plural(len(settings.rules), 'rule')} at "
+        f"{', '.join(f'{multiple:g}' for multiple in settings.multiples)} times the cost, with as many other seeds; "
+        f"{together} at a time: about {minutes:.0f} min in all",
     ]
-    if warning := beyond_detail(made.plan, made.archs):
-        lines.append(f"warning: {warning}")
-    return lines
+    return lines + [f"warning: {doubt}" for doubt in doubts(made)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from nas.environment import describe
 from nas.progress import log, log_to
 from nas.scale.base import DEFAULT, Base, find
 from nas.scale.emission import FAMILY, check, emitted
@@ -24,6 +25,7 @@ from studies.scaling_record import SCALING
 from studies.spec import RECORDED, Spec, override, parse
 
 if TYPE_CHECKING:
+    from nas.given import Trainings
     from nas.scale.study import Design
 
 SECTION = "scale"  # of the folder's spec.yaml, which is otherwise that of a search
@@ -48,7 +50,7 @@ def begin(spec: Spec, settings: Settings, base: Base, out: Path, command: str, v
     folder = runfolder.create(out)
     with runfolder.alone(folder), log_to(folder / runfolder.LOG):
         runfolder.check_free(folder)  # another run may have begun since
-        entry = {"name": base.name, "found": base.found, "arch": base.arch.to_dict()}
+        entry = {"name": base.name, "found": base.found, "classes": base.classes, "arch": base.arch.to_dict()}
         runfolder.write_text(folder / BASE, json.dumps(entry, indent=1) + "\n")
         about = {**_about(made, command), **_spec_of(made, spec), SECTION: settings.to_dict()}
         runfolder.write_yaml(folder / runfolder.SPEC, about)  # last: with it the run has begun
@@ -56,9 +58,12 @@ def begin(spec: Spec, settings: Settings, base: Base, out: Path, command: str, v
         _go(base, settings, made, folder, about)
 
 
-def resume(folder: Path, changes: Mapping[str, Any], command: str, verbose: bool = False) -> None:
-    """Goes on with the run in ``folder``. changes: fields of its spec that are others now. Raises UserError where it
-    holds none, another process works on it, or it trained on another kind of device."""
+def resume(
+    folder: Path, changes: Mapping[str, Any], wanted: Mapping[str, Any], command: str, verbose: bool = False
+) -> None:
+    """Goes on with the run in ``folder``. changes: fields of its spec that are others now; wanted: of its settings,
+    none of which may be the study's. Raises UserError where it holds none, another process works on it, or it trained
+    on another kind of device."""
     folder = folder.expanduser().absolute()
     path = folder / runfolder.SPEC
     about = read_yaml(path) if path.is_file() else {}
@@ -67,12 +72,13 @@ def resume(folder: Path, changes: Mapping[str, Any], command: str, verbose: bool
     with runfolder.alone(folder), log_to(folder / runfolder.LOG):
         from nas.plan import within
 
-        settings = Settings.from_dict(about[SECTION]).check()
+        settings = replace(Settings.from_dict(about[SECTION]), **wanted).check()
         kept = read_yaml(folder / BASE)
-        base = Base(kept["name"], Arch.from_dict(kept["arch"]), kept["found"])
+        base = Base(kept["name"], Arch.from_dict(kept["arch"]), kept["found"], kept["classes"])
         old = parse({key: value for key, value in about.items() if key != SECTION})
         spec = parse(override(replace(old, resources=within(old.resources)).to_dict(), changes))
         made = _design(spec, settings, base, verbose)
+        check(base, settings)
         if made and bool(old.resources.gpus) != bool(made.plan.resources.gpus):
             kinds = ("GPUs", "CPUs") if old.resources.gpus else ("CPUs", "GPUs")
             raise UserError(f"--resume: the study trained on {kinds[0]}, here it would go on with {kinds[1]}")
@@ -102,12 +108,8 @@ def _spec_of(made: Design | None, spec: Spec) -> dict[str, Any]:
 
 def _about(made: Design | None, command: str) -> dict[str, Any]:
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    about = {"command": command, "created": created}
-    if made is None:
-        return about | {"environment": {}}
-    from nas.environment import describe
-
-    return about | {"environment": describe(made.plan.resources.gpus)}
+    gpus = made.plan.resources.gpus if made else 0
+    return {"command": command, "created": created, "environment": describe(gpus)}
 
 
 def _go(base: Base, settings: Settings, made: Design | None, folder: Path, about: Mapping[str, Any]) -> None:
@@ -120,7 +122,7 @@ def _go(base: Base, settings: Settings, made: Design | None, folder: Path, about
         what = "interrupted" if isinstance(error, KeyboardInterrupt) else "broken off"
         console.print(f"\n{what}; what was found so far:")
         try:
-            finish(base, settings, made, folder, about)
+            finish(base, settings.counted, made, folder, about)  # whoever interrupts does not wait for measurements
         except (OSError, UserError) as also:  # a full disk takes no report either
             console.print(f"no report: {also}", markup=False)
         console.print(f"to go on: {COMMAND} --resume {folder}", soft_wrap=True, markup=False)
@@ -131,32 +133,31 @@ def _go(base: Base, settings: Settings, made: Design | None, folder: Path, about
 def _train(made: Design, folder: Path) -> None:
     """The grid, and then the rules, whose networks its best decides."""
     from nas.scale.results import found_so_far
-    from nas.scale.study import beyond_detail, train
+    from nas.scale.study import doubts, train
     from studies.cluster import connected
 
-    if warning := beyond_detail(made.plan, made.archs):
-        console.print(f"warning: {warning}", markup=False, soft_wrap=True)
-    grid = made.trainings(folder)
-    with ExitStack() as stack:
-        if grid.left:
-            stack.enter_context(connected(made.plan.resources))
-            train(grid, made.plan, console)
-        best = found_so_far(made, folder).best
-        if best is not None:
-            rules = made.trainings(folder, best)
-            if rules.left and not grid.left:
+    for doubt in doubts(made):
+        console.print(f"warning: {doubt}", markup=False, soft_wrap=True)
+    with ExitStack() as stack:  # Ray is left running between the two
+
+        def run(trainings: Trainings) -> None:
+            if trainings.left:
                 stack.enter_context(connected(made.plan.resources))
-            train(rules, made.plan, console)
+                train(trainings, made.plan, console)
+
+        run(made.trainings(folder))
+        if best := found_so_far(made, folder).best:
+            run(made.trainings(folder, best))
 
 
 def finish(base: Base, settings: Settings, made: Design | None, folder: Path, about: Mapping[str, Any]) -> None:
     """Writes the family, ``scaling.json`` and the page, and prints what was found."""
-    from reports import scaling, scaling_page
+    from reports import scaling_page, scaling_study
 
     record = emitted(base, settings, made, folder, about)
     runfolder.write_text(folder / SCALING, record.to_json())
     page = scaling_page.write(folder, record)
-    for part in scaling.printed(record):
+    for part in scaling_study.printed(record):
         console.print(part, soft_wrap=isinstance(part, str))
     if record.family:
         console.print(f"family: {folder / FAMILY}", soft_wrap=True, markup=False)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from search_spaces import UserError, constraint
 from search_spaces.compound import COMPOUND, RULES, Coefficients, rule
 from search_spaces.constraint import Constraint
-from search_spaces.scaling import ROUNDINGS
+from studies.objectives import COUNTED
 
 PUBLISHED = "published"
 METRICS = ("latency_ms", "peak_memory_mb", "macs", "params", "activations")
 FORM = "1..7, or 0.5,1,2"
-MOST = 1000  # networks of a family
-LONGEST = 40.0  # phi; beyond it a network is longer than any machine's patience
+MOST_TARGETS = 1000
+LARGEST_PHI = 20.0  # a million times the cost
+DEAREST = 5.0  # phi, at which networks are trained
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Settings:
     """phis, targets (MACs) and limits (texts): the family. base: as the user named it; None: found.
     coefficients: three numbers as text, ``published``, or None: they are studied, in a grid with ``grid_step`` and
     ``tolerance``, each network with so many ``seeds``. rules: what the best is compared with; validate: the phi, beside
-    1, at which it is. rounding, max_resolution, later: see search_spaces.compound. measure: latencies of the family.
+    1, at which it is. rounding, max_resolution, later: see search_spaces.compound; study_rounding: of what is trained.
+    measure: latencies of the family.
     """
 
     phis: tuple[float, ...] = ()
@@ -38,6 +40,7 @@ class Settings:
     rules: tuple[str, ...] = (COMPOUND, *RULES)
     validate: tuple[float, ...] = ()
     rounding: str = "official"
+    study_rounding: str = "nearest"
     max_resolution: int | None = None
     later: bool = False
     measure: bool = False
@@ -56,6 +59,12 @@ class Settings:
         return None if self.coefficients in (None, PUBLISHED) else triple(str(self.coefficients))
 
     @property
+    def counted(self) -> Settings:
+        """Without what would be measured."""
+        limits = tuple(str(limit) for limit in self.constraints if limit.metric in COUNTED)
+        return replace(self, limits=limits, measure=False)
+
+    @property
     def multiples(self) -> tuple[float, ...]:
         """Of the base's cost, at which rules are compared."""
         return tuple(2.0**phi for phi in sorted({1.0, *self.validate}))
@@ -68,14 +77,13 @@ class Settings:
                 raise UserError(f"--constraint: '{limit}' is no upper limit, which a growing network can keep")
         for text in self.rules:
             _ = text == COMPOUND or rule(text)
-        if self.rounding not in ROUNDINGS:
-            raise UserError(f"--rounding: {self.rounding!r} is not one of {', '.join(ROUNDINGS)}")
         if self.seeds < 1:
             raise UserError(f"--seeds: {self.seeds} is not at least 1")
         if self.coefficients == PUBLISHED:
             _check_published(self)
-        if not self.studied and self.validate:
-            raise UserError("--validate: trains networks, which --coefficients spares; leave one of them out")
+        if self.validate and max(self.validate) > DEAREST:
+            phi = max(self.validate)
+            raise UserError(f"--validate: phi {phi:g} would train at {2**phi:,.0f} times the cost; at most {DEAREST:g}")
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -122,8 +130,8 @@ def phis(text: str, flag: str = "--phi") -> tuple[float, ...]:
         high = _number(last, text, flag) if dots else low
         if high < low:
             raise UserError(f"{flag}: {text!r}: {part.strip()} ends before it begins; as in {FORM}")
-        if low < 0 or high > LONGEST:
-            raise UserError(f"{flag}: {text!r}: from 0, which is the base, to {LONGEST:g} are allowed; as in {FORM}")
+        if low < 0 or high > LARGEST_PHI:
+            raise UserError(f"{flag}: {text!r}: from 0, the base, to {LARGEST_PHI:g} are allowed; as in {FORM}")
         found |= {low + step for step in range(int(high - low + 1e-9) + 1)}
     return tuple(sorted(found))
 
@@ -136,8 +144,8 @@ def targets(text: str) -> tuple[float, ...]:
         if value <= 0:
             raise UserError(f"--target-macs: {part.strip()!r} in {text!r} is not above 0")
         found.append(value)
-    if len(found) > MOST:
-        raise UserError(f"--target-macs: {len(found)} targets, {MOST} at most")
+    if len(found) > MOST_TARGETS:
+        raise UserError(f"--target-macs: {len(found)} targets, {MOST_TARGETS} at most")
     return tuple(dict.fromkeys(found))
 
 

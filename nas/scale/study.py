@@ -3,7 +3,7 @@ then the rules that the best of them is compared with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,10 +16,11 @@ from nas.plan import Plan, plan
 from nas.run import load_images
 from nas.scale.settings import Settings
 from search_spaces import Arch, cost
-from search_spaces.compound import COMPOUND, Coefficients, Growth, Reached, grid, rule
+from search_spaces.compound import COMPOUND, Coefficients, Growth, Reached, Triple, grid, realised, rule
 from search_spaces.scaling import scale
 from search_spaces.space import GENES, SearchSpace
 from studies import coefficients
+from studies.response import FEWEST
 from studies.spec import ConfirmSpec, LatencySpec, SearchSpec, Spec
 
 GRID, RULES = "grid", "rules"  # folders, a ledger each
@@ -29,9 +30,12 @@ CLOSE = 0.03  # share by which that is to be met where rounding allows it
 
 @dataclass(frozen=True)
 class Direction:
+    """shares: of the network as it was rounded (compound.realised)."""
+
     coefficients: Coefficients
     reached: Reached
     excess: float
+    shares: Triple
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,15 @@ class Design:
     def classes(self) -> int:
         return self.plan.outline.classes
 
-    @property
-    def seeds(self) -> range:
-        first = self.plan.spec.seed + FIRST_SEED  # away from those of a search, which chose the base
+    def seeds(self, of_rules: bool = False) -> range:
+        """Those of the rules are others than the grid's, whose luck chose the best; and both are away from those of a
+        search, which chose the base."""
+        first = self.plan.spec.seed + FIRST_SEED * (2 if of_rules else 1)
         return range(first, first + self.settings.seeds)
 
     @property
     def archs(self) -> tuple[Arch, ...]:
-        """Each network once, the base first."""
+        """Of the grid, each network once, the base first."""
         return tuple(dict.fromkeys([self.base, *(each.reached.arch for each in self.directions)]))
 
     @property
@@ -68,13 +73,14 @@ class Design:
         growth = Growth(
             self.base,
             direction,
-            settings.rounding,
+            settings.study_rounding,
             later=settings.later,
             divisor=divisor_of(self.plan.space.width),
             num_classes=self.classes,
         )
         reached = growth.reach(target)
-        return Direction(direction, reached, reached.macs / target - 1)
+        shares = realised(self.base, reached.arch, self.classes)
+        return Direction(direction, reached, reached.macs / target - 1, shares)
 
     def compared(self, best: Coefficients) -> Iterator[tuple[str, float, Direction]]:
         """The rules' names, multiples and networks."""
@@ -84,17 +90,16 @@ class Design:
                 yield text, multiple, self.towards(direction, multiple)
 
     def trainings(self, folder: Path, best: Coefficients | None = None) -> Trainings:
-        """Those of the grid; with ``best``, those of the rules that the grid does not hold."""
-        archs, name, title, called = self.archs, GRID, "training the grid", self._names
-        if best is not None:
-            named = {found.reached.arch: text for text, _, found in self.compared(best)}
-            archs = tuple(arch for arch in named if arch not in archs)
-            name, title, called = RULES, "training the rules", {arch.id: text for arch, text in named.items()}
-        return Trainings(folder / name, self.plan.spec, archs, self.seeds, title, called, measure=False)
-
-    @property
-    def _names(self) -> dict[str, str]:
-        return {self.base.id: "base"} | {each.reached.arch.id: str(each.coefficients) for each in self.directions}
+        """Those of the grid; with ``best``, those of the rules."""
+        spec = self.plan.spec
+        if best is None:
+            names = {self.base: "base"} | {each.reached.arch: str(each.coefficients) for each in self.directions}
+            archs, seeds, name, title = self.archs, self.seeds(), GRID, "training the grid"
+        else:
+            names = {found.reached.arch: text for text, _, found in self.compared(best)}
+            archs, seeds, name, title = tuple(names), self.seeds(of_rules=True), RULES, "training the rules"
+        called = {arch.id: text for arch, text in names.items()}
+        return Trainings(folder / name, spec, archs, seeds, title, called, measure=False)
 
 
 def design(spec: Spec, settings: Settings, base: Arch, verbose: bool = False) -> Design:
@@ -123,9 +128,8 @@ def stripped(spec: Spec) -> Spec:
 
 
 def train(trainings: Trainings, planned: Plan, console: Console) -> None:
-    """What is left of them, each network on images of its own resolution, read as they lie there."""
-    if trainings.left:
-        trainings.run(images_of(planned, trainings.archs), planned.resources, (), console)
+    """Each network on images of its own resolution, read as they lie there."""
+    trainings.run(images_of(planned, trainings.archs), planned.resources, (), console)
 
 
 def images_of(planned: Plan, archs: Iterable[Arch]) -> Mapping[int, data.ImageSet]:
@@ -133,16 +137,30 @@ def images_of(planned: Plan, archs: Iterable[Arch]) -> Mapping[int, data.ImageSe
     return {side: load_images(replace(planned, space=replace(planned.space, resolutions=(side,)))) for side in sides}
 
 
-def beyond_detail(planned: Plan, archs: Sequence[Arch]) -> str | None:
-    """A warning where networks look closer at images than these have detail."""
+def doubts(design: Design, best: Coefficients | None = None) -> list[str]:
+    """What speaks against the study as it is asked for; with ``best``, against its rules, too."""
+    planned, archs, found = design.plan, list(design.archs), []
+    if best:
+        archs += [each.reached.arch for _, _, each in design.compared(best)]
     most, source = max(arch.resolution for arch in archs), planned.spec.data.source
     held = data.detail(source)
-    if held is None or most <= held:
-        return None
-    return (
-        f"resolution: networks of up to {most} px, but the images of {source} hold {held} px; beyond that, "
-        "resolution costs and tells nothing, and the study will say so of gamma"
-    )
+    if held is not None and most > held:
+        found.append(
+            f"resolution: networks of up to {most} px, but the images of {source} hold {held} px; beyond that, "
+            "resolution costs and tells nothing, and the study will say so of gamma"
+        )
+    if (networks := len(design.archs) - 1) < FEWEST:
+        found.append(
+            f"grid: {networks} networks, and a surface needs {FEWEST}; a finer --grid-step, a wider --tolerance or a "
+            "larger --resolution gives more"
+        )
+    far = sum(abs(each.excess) > CLOSE for each in design.directions)
+    if 2 * far > len(design.directions):
+        found.append(
+            f"grid: rounding keeps {far} of the {len(design.directions)} points more than {CLOSE:.0%} from equal cost; "
+            "a larger --resolution or --width rounds finer"
+        )
+    return found
 
 
 def _only(arch: Arch, width: float) -> SearchSpace:
