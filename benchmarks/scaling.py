@@ -1,6 +1,6 @@
 """Does the region of a coefficient study hold the truth, and does a study that is too small say so?
 
-    python benchmarks/scaling.py               # 3 minutes, nothing is trained
+    python benchmarks/scaling.py               # 5 minutes, nothing is trained
     python benchmarks/scaling.py --studies 2000
 
 Made-up studies whose best direction is known, inside, on an edge or in a corner of the constraint surface: the points

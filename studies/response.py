@@ -24,7 +24,7 @@ LEAST_ERROR = 0.01  # percent, whose logarithm there is
 TINY = 1e-12
 EDGE = 1e-9  # a share as small is none
 OUTWARD = np.array([[-1.0, 0.0], [0.0, -1.0], [1.0, 1.0]])  # in depth and width, where a share is none
-FLAT = 0.01  # a p-value of no shape at all from which the surface says nothing
+FLAT = 0.005  # a p-value of no shape at all from which the surface says nothing
 WIDE = 0.5  # share of the surface: a region as large as that tells nothing
 
 

@@ -73,7 +73,7 @@ class LatencySpec:
     mode: Literal["eager", "compile", "cuda_graph", "onnxruntime"] | None = None
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     precision: Annotated[float, Gt(0), Lt(1)] = 0.03
-    max_s: Positive = 0.6
+    max_s: Positive = 0.7
     warmup_s: NotNegative = 0.1
     block_ms: Positive = 5.0
     retries: Annotated[int, Ge(0), Le(10)] = 1

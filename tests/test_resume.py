@@ -133,7 +133,7 @@ def test_what_decides_the_figures_stays(arguments, named):
 
 def test_folder_without_a_run_and_a_run_that_goes_on_are_named(nas_search, tmp_path):
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(UserError, match="holds no run"):
+        with pytest.raises(UserError, match="holds no search"):
             nas_search("--resume", folder)
     assert not list(tmp_path.iterdir())
     nas_search(*SETTINGS, "--trials", 1, "--out", tmp_path / "run")
