@@ -74,7 +74,7 @@ class LatencySpec:
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     precision: Annotated[float, Gt(0), Lt(1)] = 0.03
     max_s: Positive = 0.7
-    warmup_s: NotNegative = 0.1
+    warmup_s: NotNegative = 0.15
     block_ms: Positive = 5.0
     retries: Annotated[int, Ge(0), Le(10)] = 1
     energy_s: NotNegative = 0.0
