@@ -92,6 +92,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--studies", type=command.positive_int, default=500, help="of each kind (default 500)")
     args = parser.parse_args(argv)
     console, began = Console(width=120), time.monotonic()
+    points = len(grid())
+    console.print(f"the default grid: {points} points, found in {1e3 * (time.monotonic() - began):.1f} ms")
     table = Table("truth", "step", "points", "holds the truth", "region", "can tell", "10 x noise: cannot tell")
     good = True
     for truth in TRUTHS:
@@ -109,9 +111,8 @@ def main(argv: Sequence[str]) -> None:
                 told += response.surface(found).enough
                 silent += not response.surface(loud).enough
             n = args.studies
-            points = str(len(grid(step)))
             cells = (f"{held / n:.1%}", f"{share / n:.0%}", f"{told / n:.0%}", f"{silent / n:.1%}")
-            table.add_row(truth.name, f"{step:g}", points, *cells)
+            table.add_row(truth.name, f"{step:g}", str(len(grid(step))), *cells)
             good &= silent >= 0.95 * n and (not truth.exact or 0.93 * n <= held <= 0.97 * n)
     console.print(table)
     console.print(

@@ -12,13 +12,13 @@ from html import escape
 import plotly.graph_objects as go
 
 from reports import fidelity
+from reports.canvas import AXIS, empty
 from reports.pareto import FRONT, LIMIT, OTHER
 from studies.fidelity_record import Proxy, Study
 
 HEIGHT = 440  # pixels
 CEILING_COLOUR, MACS_COLOUR = "#009E73", "#CC79A7"  # Okabe & Ito's palette, as in reports.pareto
 TICKS = [place * 10.0**power for power in range(-2, 3) for place in (1, 2, 5)]  # percent
-AXIS = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def pairs(study: Study, proxy: Proxy) -> tuple[Pair, ...]:
 
 
 def draw_costs(data: CostPanel) -> go.Figure:
-    drawing = go.Figure(layout={"template": "none"})
+    drawing = empty(HEIGHT)
     for chosen in (False, True):
         marks = [mark for mark in data.marks if mark.chosen == chosen]
         colour = FRONT if chosen else OTHER
@@ -126,11 +126,11 @@ def draw_costs(data: CostPanel) -> go.Figure:
     ends = [math.log10(min(xs) / 1.6), math.log10(max(xs) * 1.6)] if xs else None
     drawing.update_xaxes(title="share of the long training's time (%)", type="log", range=ends, tickvals=TICKS, **AXIS)
     drawing.update_yaxes(title="Kendall's tau with the long training", **AXIS)
-    return _laid_out(drawing)
+    return drawing
 
 
 def draw_pairs(data: Sequence[Pair]) -> go.Figure:
-    drawing = go.Figure(layout={"template": "none"})
+    drawing = empty(HEIGHT)
     drawing.add_scatter(
         x=[pair.x for pair in data],
         y=[pair.y for pair in data],
@@ -145,16 +145,4 @@ def draw_pairs(data: Sequence[Pair]) -> go.Figure:
     )
     drawing.update_xaxes(title="top-1 accuracy, proxy (%)", **AXIS)
     drawing.update_yaxes(title="top-1 accuracy, long training (%)", **AXIS)
-    return _laid_out(drawing)
-
-
-def _laid_out(drawing: go.Figure) -> go.Figure:
-    return drawing.update_layout(
-        margin={"l": 56, "r": 16, "t": 16, "b": 48},
-        height=HEIGHT,
-        showlegend=False,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 12},
-        hoverlabel={"bgcolor": "white", "font": {"color": "#1b1f24", "size": 11}, "align": "left"},
-    )
+    return drawing

@@ -14,11 +14,9 @@ from reports import fidelity, fidelity_figures, markup
 from reports.page import REPORT
 from reports.pareto import FRONT, OTHER
 from reports.summary import plural
-from reports.template import PAGE, STYLE
+from reports.template import PAGE, STYLE, WIDE
 from studies.fidelity_record import Study
 from studies.runfolder import write_text
-
-WIDE = "grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr))"  # two beside one another
 
 
 def write(folder: Path, study: Study) -> Path:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from reports.canvas import AXIS, empty
 from reports.units import UNITS, figure, is_flagged, unit
 from search_spaces.constraint import Constraint
 from studies.ledger import TrialRecord
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart; on white and on near-black alike.
 FRONT, OTHER, LIMIT, PUBLISHED = "#0072B2", "#999999", "#D55E00", "#009E73"
-_AXIS = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
 HEIGHT = 400  # pixels
 Box = tuple[float, float, float, float]  # left, low, right, high
 # A name's letter, its line, and half a mark, as shares of what the points of a panel span, in three columns.
@@ -129,7 +129,9 @@ def hover(trial: TrialRecord, objectives: Sequence[str] = (), name: str = "", no
 
 
 def draw(data: Panel) -> go.Figure:
-    drawing = go.Figure(layout={"template": "none"})
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    margin = {"l": 56, "r": 16, "t": 48, "b": 48}
+    drawing = empty(HEIGHT, margin=margin, showlegend=None, legend=legend)
     xs, ys = zip(*data.stairs, strict=True) if data.stairs else ((), ())
     drawing.add_scatter(x=xs, y=ys, mode="lines", name="best at this cost", line_color=FRONT, hoverinfo="skip")
     for faded, on_front, flagged in product((True, False), (False, True), (False, True)):
@@ -165,17 +167,8 @@ def draw(data: Panel) -> go.Figure:
             "xanchor": "right",
         }
         drawing.add_shape(type="line", line=line, label=label, **_across(axis, value))
-    drawing.update_xaxes(title=UNITS[data.cost].label, type="log" if data.log_x else "linear", **_AXIS)
-    drawing.update_yaxes(title=UNITS["top1"].label, **_AXIS)
-    drawing.update_layout(
-        margin={"l": 56, "r": 16, "t": 48, "b": 48},
-        height=HEIGHT,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 12},
-        hoverlabel={"bgcolor": "white", "font": {"color": "#1b1f24", "size": 11}, "align": "left"},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )
+    drawing.update_xaxes(title=UNITS[data.cost].label, type="log" if data.log_x else "linear", **AXIS)
+    drawing.update_yaxes(title=UNITS["top1"].label, **AXIS)
     return drawing
 
 

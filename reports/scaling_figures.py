@@ -11,7 +11,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from reports.fidelity_figures import AXIS, HEIGHT
+from reports.canvas import AXIS, DARK, empty
+from reports.fidelity_figures import HEIGHT
 from reports.pareto import FRONT, LIMIT, OTHER, PUBLISHED
 from reports.scaling import amount, digits4, interval, mean, short
 from search_spaces.compound import PAPER, Coefficients
@@ -19,7 +20,7 @@ from studies.scaling_record import Interval, Network, Point, Scaling, Seeds, Stu
 
 # Pixels: the map, its triangle where there is room, by how much a place of the region is larger in DARK, under itself.
 MAP_HEIGHT, SIDE, OUTLINE = 510, 420, 5
-SCALE, BEST, OF_PAPER, DARK = "Cividis", LIMIT, "#CC79A7", "#1b1f24"  # for colour-blind readers, too
+SCALE, BEST, OF_PAPER = "Cividis", LIMIT, "#CC79A7"  # for colour-blind readers, too
 # Okabe & Ito's palette, as in reports.pareto; a rule's place is its colour and mark.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "hexagon")
@@ -187,7 +188,7 @@ def _costs(network: Network) -> str:
 
 
 def draw_family(data: FamilyPanel) -> go.Figure:
-    drawing = _empty()
+    drawing = empty(HEIGHT)
     _add(drawing, data.promised, OTHER, "circle-open", mode="lines+markers", line={"dash": "dash", "color": OTHER})
     names = {"text": [escape(mark.name) for mark in data.counted], "textposition": "top left"}
     _add(drawing, data.counted, FRONT, "circle", mode="lines+markers+text", **names)
@@ -204,7 +205,7 @@ def draw_map(data: MapPanel) -> go.Figure:
     bar = {"orientation": "h", "thickness": 12, "lenmode": "pixels", "len": 280, "y": -0.34}
     bar |= {"title": {"text": "top-1 (%)", "side": "top"}}
     scaled = {"colorscale": SCALE, "cmin": min(values), "cmax": max(values)}
-    drawing = _empty()
+    drawing = empty(MAP_HEIGHT, margin={"l": 56, "r": 56, "t": 40, "b": 110})
     inside = [spot for spot in data.places if spot.inside]
     _spots(drawing, data.places, {"symbol": "hexagon", "size": size, **scaled, "colorbar": bar}, cliponaxis=True)
     _spots(drawing, inside, {"symbol": "hexagon", "size": size + OUTLINE, "color": DARK}, cliponaxis=True)
@@ -223,11 +224,11 @@ def draw_map(data: MapPanel) -> go.Figure:
     corners = {"aaxis": "depth only", "baxis": "width<br>only", "caxis": "resolution<br>only"}
     axes = {name: {"title": {"text": text}, "showgrid": False, **bare} for name, text in corners.items()}
     drawing.update_layout(ternary={"sum": 1, "bgcolor": "rgba(0,0,0,0)", **axes})
-    return drawing.update_layout(height=MAP_HEIGHT, margin={"l": 56, "r": 56, "t": 40, "b": 110})
+    return drawing
 
 
 def draw_rules(data: Sequence[Line], multiples: Sequence[float]) -> go.Figure:
-    drawing = _empty()
+    drawing = empty(HEIGHT)
     for place, line in enumerate(data):
         colour, symbol = style(place)
         marks = [one.measured for one in line.entries if one.measured]
@@ -248,7 +249,7 @@ def draw_rules(data: Sequence[Line], multiples: Sequence[float]) -> go.Figure:
 
 
 def draw_checks(data: Sequence[tuple[int, Mark, Mark]]) -> go.Figure:
-    drawing = _empty()
+    drawing = empty(HEIGHT)
     ends = [end for _, told, measured in data for end in (told.low, told.high, measured.low, measured.high)]
     line, both = {"color": OTHER, "dash": "dash", "width": 1.5}, [min(ends), max(ends)]
     drawing.add_scatter(x=both, y=both, mode="lines", line=line, hoverinfo="skip")
@@ -292,11 +293,3 @@ def _spots(drawing: go.Figure, spots: Sequence[Spot], marker: Mapping[str, Any],
         hoverinfo="text",
         cliponaxis=cliponaxis,
     )
-
-
-def _empty() -> go.Figure:
-    layout = {"margin": {"l": 56, "r": 16, "t": 16, "b": 48}, "height": HEIGHT, "showlegend": False}
-    layout |= {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "template": "none"}
-    layout |= {"font": {"family": "system-ui, sans-serif", "size": 12}}
-    label = {"bgcolor": "white", "font": {"color": DARK, "size": 11}, "align": "left"}
-    return go.Figure(layout={**layout, "hoverlabel": label})

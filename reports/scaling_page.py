@@ -15,11 +15,10 @@ from reports.page import REPORT
 from reports.pareto import FRONT, OTHER, PUBLISHED
 from reports.scaling import amount, triple
 from reports.summary import plural
-from reports.template import PAGE, STYLE
+from reports.template import PAGE, STYLE, WIDE
 from studies.runfolder import write_text
 from studies.scaling_record import Scaling, Study
 
-WIDE = "grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr))"  # two beside one another
 # What the template says of axes, for those of the map.
 MAP_STYLE = ".ternarylayer text, .infolayer text { fill: var(--ink) !important; }\n"
 SOURCES = {"study": "found by this study", "given": "as given", "published": "as published"}

@@ -21,6 +21,9 @@ $sections
 </html>
 """)
 
+# Of figures that stand two beside one another.
+WIDE = "grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr))"
+
 STYLE = """
 :root { --ink: #1b1f24; --soft: #57606a; --line: #d5dae0; --card: #f5f7f9; --paper: #ffffff; --warn: #b34700; }
 @media (prefers-color-scheme: dark) {

@@ -89,7 +89,10 @@ def found_so_far(design: Design, folder: Path) -> Found:
         missing=ended - sum(len(known(top1)) for top1 in table.values()),
         complete=False,
     )
-    grid = Found(study, (), best, fitted, tuple(_notes(design, slope, fitted)))
+    notes = _notes(design, slope)
+    if best and not fitted:
+        notes.append("no surface could be fitted; the coefficients are those of the most accurate network of the grid")
+    grid = Found(study, (), best, fitted, tuple(notes))
     return _with_rules(design, grid, folder)
 
 
@@ -125,7 +128,7 @@ def of_compound(rules: Sequence[Ruled]) -> list[Ruled]:
     return [rule for rule in rules if rule.rule == COMPOUND]
 
 
-def _notes(design: Design, slope: float | None, fitted: Response | None) -> list[str]:
+def _notes(design: Design, slope: float | None) -> list[str]:
     found = []
     far = [each for each in design.directions if abs(each.excess) > CLOSE]
     if far:
@@ -135,8 +138,6 @@ def _notes(design: Design, slope: float | None, fitted: Response | None) -> list
             f"rounding keeps {len(far)} of the {len(design.directions)} points more than {CLOSE:.0%} from equal cost, "
             f"{most.coefficients} by {most.excess:+.0%}{moved if slope is not None else ''}"
         )
-    if fitted is None:
-        found.append("no surface could be fitted; the coefficients are those of the most accurate network of the grid")
     return found
 
 
