@@ -92,8 +92,11 @@ class _Trial:
             return Outcome("rejected", **known, violations=broken)
 
         found = self._train(model)
-        if latency.status not in TRUSTED and (broken or meter.is_worth_another(latency)):
-            with _timed(known["timings"], "latency_again_s"):
+        timings = known["timings"]
+        if latency.status not in TRUSTED and (
+            broken or meter.is_worth_another(latency, timings["latency_s"], timings["train_s"])
+        ):
+            with _timed(timings, "latency_again_s"):
                 latency = known["latency"] = meter.again(model, self.arch.resolution, latency)
         if broken := constraint.violations(spec.constraints, found | {"latency_ms": latency.p50_ms}):
             return Outcome("rejected", **known, **found, violations=broken)

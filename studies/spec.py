@@ -62,7 +62,8 @@ class LatencySpec:
     mode: None: eager on CPU, a CUDA graph on a GPU. dtype: None: float32 on CPU, float16 on a GPU.
     precision: half-width of the 95% interval, as a share of the median, at which sampling ends; max_s: when it ends
         anyway. warmup_s: at least; four times as long at most. block_ms: how long one network runs at a time, at least.
-    retries: after a measurement that fails a check; in a search they wait until the network has trained.
+    retries: after a measurement that fails a check; in a search they wait until the network has trained, and only a
+        training of twenty times a measurement's length pays for another.
     energy_s: for so long a GPU runs the network again, alone, for its energy, whose counter is slow; 0: not measured.
     """
 

@@ -152,16 +152,19 @@ def test_a_flagged_latency_rejects_by_what_is_sure(space, digits, monkeypatch, f
     assert len(answers) == (fastest_ms > 8)
 
 
-SPEED, NOISE = "reference took 8.2 ms, 5.5 in earlier measurements", "IQR is 20% of the median"
+SPEED, BROAD = "reference took 8.2 ms, 5.5 in earlier measurements", "IQR is 20% of the median"
+OTHERS = "other processes used 1 of 2 cores (limit 0.2)"
 
 
 @pytest.mark.parametrize(
-    ("reasons", "worth"), [((SPEED,), False), (("not checked here: steal", SPEED), False), ((SPEED, NOISE), True)]
+    ("reasons", "worth"),
+    [((SPEED,), False), (("not checked here: steal", SPEED, BROAD), False), ((SPEED, OTHERS), True)],
 )
-def test_a_machine_of_another_speed_is_not_measured_again(reasons, worth):
+def test_a_machine_in_another_state_is_not_measured_again(reasons, worth):
     flagged = Latency({}, 9.1, 1.0, 9.0, 64, "flagged", reasons)
-    assert Meter(LatencySpec(), CPU, NO_LEASE).is_worth_another(flagged) == worth
-    assert not Meter(LatencySpec(retries=0), CPU, NO_LEASE).is_worth_another(flagged)
+    assert Meter(LatencySpec(), CPU, NO_LEASE).is_worth_another(flagged, took_s=1.0, train_s=20.0) == worth
+    assert not Meter(LatencySpec(), CPU, NO_LEASE).is_worth_another(flagged, took_s=1.0, train_s=19.9)
+    assert not Meter(LatencySpec(retries=0), CPU, NO_LEASE).is_worth_another(flagged, took_s=1.0, train_s=20.0)
 
 
 def test_the_test_images_are_for_what_is_final(space):

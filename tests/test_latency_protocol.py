@@ -122,14 +122,15 @@ def test_a_disturbance_that_ends_is_measured_again():
 
 
 def test_single_disturbed_rounds_are_left_out_without_bias():
-    ratios = []
-    for seed in range(20):
+    found, flagged = [], 0
+    for seed in range(100):
         device = Seldom(replace(USUAL, drift=0.0), seed)
         latency, _ = measure(device, SEARCH, KEY, seed=seed)
-        assert latency.status in ("ok", "not_converged")
+        flagged += latency.status == "flagged"  # 2% of many, where other disturbances add up to more than a quarter
         assert latency.rounds < device.rounds - 1
-        ratios.append(latency.p50_ms / device.median_ms())
-    assert abs(np.mean(ratios) - 1) < 0.005
+        found.append(latency.p50_ms)
+    assert flagged <= 6
+    assert abs(np.mean(found) / device.median_ms() - 1) < 0.005
 
 
 def test_what_only_others_processor_time_shows_is_flagged():

@@ -25,7 +25,9 @@ DRIFT = 0.03  # of the reference network, from the first half of an attempt to t
 SPREAD = 0.10  # interquartile range of the candidate over its median
 CLOCKS = 0.05  # of a GPU: lowest below highest
 WORKING = 0.05  # a thread that ran for less of a round took no part in the work
-ANOTHER_SPEED = "reference took"  # how the reason begins that the machine is as a whole faster or slower than before
+# How reasons begin that speak of the state that the machine is in, which lasts: it is as a whole faster or slower than
+# before, or calls vary more than they should while nothing that is counted disturbs them.
+ANOTHER_SPEED, BROAD = LASTING = "reference took", "IQR is"
 TICK_S = 0.01  # in which /proc/stat counts
 
 
@@ -116,7 +118,7 @@ def of_attempt(
             reasons.append(f"other processes used {others:.2g} of {last.cores} cores (limit {limit:.2g})")
     reasons += _drift(reference, baseline_ms)
     if (spread := iqr(candidate) / float(np.median(candidate))) > SPREAD:
-        reasons.append(f"IQR is {spread:.0%} of the median (limit {SPREAD:.0%})")
+        reasons.append(f"{BROAD} {spread:.0%} of the median (limit {SPREAD:.0%})")
     clocks = [moment.gpu.clock_mhz for moment in counted[1:] if moment.gpu and moment.gpu.clock_mhz]
     if clocks and min(clocks) < (1 - CLOCKS) * max(clocks):
         reasons.append(f"GPU clock between {min(clocks):.0f} and {max(clocks):.0f} MHz (limit {CLOCKS:.0%})")

@@ -17,7 +17,7 @@ import numpy as np
 
 from nas.latency import checks
 from nas.latency.checks import Counters
-from nas.latency.stats import Interval, Times, intervals, iqr, percentile
+from nas.latency.stats import Interval, Times, agree, intervals, iqr, percentile
 from nas.lease import NO_LEASE, Deferred
 from studies.ledger import Latency
 from studies.spec import LatencySpec
@@ -28,7 +28,6 @@ MORE = 1.25  # rounds from one look at the intervals to the next; both of two in
 # end at one that is narrow by chance, and the interval would cover less than it says
 WARMUP_CALLS = 10
 WARMUP_FACTOR = 4  # times warmup_s is the most
-AGREE = 0.02  # between the medians of two windows of warm-up
 BACKOFF_S = 0.5  # before the second attempt; twice as long before each further one
 LONG = 5  # times block_ms: a call that lasts longer is no warmer for one before it, and a block holds one
 
@@ -199,21 +198,16 @@ def _warm_up(device: Device, spec: LatencySpec) -> dict[Network, float]:
     while True:
         window = {network: _window(device, network, spec.warmup_s / 4) for network in reversed(NETWORKS)}
         calls += len(window["candidate"])
-        medians = {network: float(np.median(times)) for network, times in window.items()}
         elapsed_s = device.now() - start
-        if elapsed_s > WARMUP_FACTOR * spec.warmup_s:
-            return medians
-        if before and calls >= WARMUP_CALLS and elapsed_s >= spec.warmup_s and _agree(before, medians):
-            return medians
-        before = medians
+        enough = calls >= WARMUP_CALLS and elapsed_s >= spec.warmup_s
+        stable = before and all(agree(before[network], window[network]) for network in NETWORKS)
+        if elapsed_s > WARMUP_FACTOR * spec.warmup_s or (enough and stable):
+            return {network: float(np.median(times)) for network, times in window.items()}
+        before = window
 
 
-def _window(device: Device, network: Network, seconds: float) -> list[float]:
+def _window(device: Device, network: Network, seconds: float) -> Times:
     start, times = device.now(), list[float]()
     while len(times) < WARMUP_CALLS / 2 or device.now() - start < seconds:
         times += device.run(network, 1, False)
-    return times
-
-
-def _agree(one: Mapping[Network, float], other: Mapping[Network, float]) -> bool:
-    return all(abs(one[network] / other[network] - 1) <= AGREE for network in NETWORKS)
+    return np.array(times)

@@ -19,6 +19,7 @@ DRAWS = 400  # of the bootstrap: an interval's ends vary by a few percent of its
 # Calls for a percentile: the least n of which the second largest time is above it at 0.99 confidence, as MLPerf LoadGen
 # asks where it ends a run early; with fewer, a percentile is a guess about the largest one or two times.
 NEEDED = {90: 64, 95: 130, 99: 662}
+AGREE = 0.02  # share of a median by which two always may differ
 
 Times = NDArray[np.float64]
 
@@ -54,6 +55,14 @@ def intervals(candidate: Times, reference: Times, rng: np.random.Generator) -> t
 def percentile(times: Times, percent: int) -> float | None:
     """None where ``times`` are fewer than ``NEEDED``."""
     return float(np.percentile(times, percent)) if times.size >= NEEDED[percent] else None
+
+
+def agree(one: Times, other: Times) -> bool:
+    """Whether the medians are within ``AGREE`` of each other, or differ by what chance explains: the notches overlap
+    that McGill, Tukey and Larsen (1978, Variations of box plots) give a median, 1.57 IQR / sqrt(n) to either side."""
+    notches = sum(1.57 * iqr(times) / math.sqrt(times.size) for times in (one, other))
+    first, second = float(np.median(one)), float(np.median(other))
+    return abs(first - second) <= max(AGREE * second, notches)
 
 
 def iqr(times: Times) -> float:
