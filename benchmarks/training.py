@@ -40,7 +40,7 @@ from nas.lease import Lease
 from nas.training import train
 from nas.training.augment import normaliser
 from nas.training.optim import Optimizer
-from search_spaces import Arch, command, load
+from search_spaces import Arch, command, cost, load
 from search_spaces.build import build_model
 from search_spaces.scaling import scale
 from studies.spec import TrainSpec
@@ -125,19 +125,27 @@ def _our_training(folder: str, arch: Arch, side: int, settings: dict[str, Any], 
     return our_rate(arch, images, TrainSpec(epochs=EPOCHS, **settings), seed)
 
 
-def timm_at_once(script: Path, python: str, folder: str, flags: list[str]) -> float:
+def timm_at_once(script: Path, python: str, folder: str, params: int, flags: list[str]) -> float:
     with tempfile.TemporaryDirectory() as out:
         command_line = [python, str(script), "--data-dir", folder, "--output", out, *flags]
         env = os.environ | {"OMP_NUM_THREADS": "1"}
         runs = [
-            subprocess.Popen(command_line, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            for _ in range(AT_ONCE)
+            subprocess.Popen(
+                [*command_line, "--experiment", str(number)],
+                env=env,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            for number in range(AT_ONCE)
         ]
-        return sum(_rate(run.communicate()[0]) for run in runs)
+        return sum(_rate(run.communicate()[0], params) for run in runs)
 
 
-def _rate(text: str) -> float:
+def _rate(text: str, params: int) -> float:
     """Images a second of the epochs after the first, from the running means in the last line of each."""
+    if f"param count:{params}" not in text:
+        sys.exit(f"train.py did not train a network of {params} parameters:\n{text[-2000:]}")
     last = {int(epoch): float(rate) for epoch, _, rate in RATE.findall(text)}
     if EPOCHS - 1 not in last:
         sys.exit(f"train.py did not end as expected:\n{text[-2000:]}")
@@ -145,11 +153,12 @@ def _rate(text: str) -> float:
 
 
 def against_timm(console: Console, rounds: int, photos: str, script: Path, python: str) -> bool:
-    width, side, batch_size = 0.25, 64, 32
-    arch = network("efficientnet_b0", width, side)
+    side, batch_size, classes = 64, 32, data.check(f"imagefolder:{photos}").classes
+    arch = network("mobilenet_v2", 0.5, side)
+    params = cost.count(arch, classes).params
     common = (
-        f"--model efficientnet_b0 --model-kwargs channel_multiplier={width} --img-size {side} -b {batch_size} "
-        f"--num-classes {data.check(f'imagefolder:{photos}').classes} --epochs {EPOCHS} --warmup-epochs 0 --opt adamw "
+        f"--model mobilenetv2_050 --img-size {side} -b {batch_size} "
+        f"--num-classes {classes} --epochs {EPOCHS} --warmup-epochs 0 --opt adamw "
         "--lr 1e-3 --smoothing 0.1 --color-jitter 0 --channels-last --device cpu --workers 1 --log-interval 10 --seed 0"
     )
     ways: dict[str, tuple[dict[str, Any], str]] = {
@@ -161,7 +170,7 @@ def against_timm(console: Console, rounds: int, photos: str, script: Path, pytho
         flags, pairs = [*common.split(), *theirs.split()], []
         for _ in range(rounds):
             mine = ours_at_once(photos, arch, side, {"batch_size": batch_size, **ours})
-            pairs.append((mine, timm_at_once(script, python, photos, flags)))
+            pairs.append((mine, timm_at_once(script, python, photos, params, flags)))
         ratios = [mine / other for mine, other in pairs]
         middle = statistics.median(ratios)
         console.print(

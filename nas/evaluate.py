@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,21 +23,30 @@ from nas.lease import Lease
 from nas.memory import PeakMemory
 from nas.training import Diverged, train
 from nas.training.feed import ON_CARD
-from nas.training.weights import prepare
+from nas.training.weights import prepare, save
 from search_spaces import Arch, constraint, cost
 from search_spaces.build import build_model
 from studies.engine import Session
 from studies.ledger import TRUSTED, Outcome
+from studies.runfolder import weights_file
 from studies.spec import Spec
 
 
 def evaluate(
-    arch: Arch, seed: int, images: Images, session: Session, *, spec: Spec, measure: bool = True, final: bool = False
+    arch: Arch,
+    seed: int,
+    images: Images,
+    session: Session,
+    *,
+    spec: Spec,
+    measure: bool = True,
+    final: bool = False,
+    keep: Path | None = None,
 ) -> Outcome:
     """Costs, measures and trains ``arch`` on the device that the scheduler gave; ``session`` hears how it goes.
 
     measure: latency too, or no limit on it is looked at. final: the trained network is tried on the test images, too,
-    which no search may look at.
+    which no search may look at. keep: run folder that the trained weights are written to.
 
     A network that breaks a constraint comes back ``rejected`` before anything dearer is done to it; one whose loss is
     no longer finite or that does not fit in memory, ``failed`` with what is known (it is not tried again at the same
@@ -48,7 +58,7 @@ def evaluate(
         return Outcome("rejected", **figures, violations=broken)
     device = _device(spec)
     known: dict[str, Any] = {**figures, "timings": {}, "environment": _environment(device)}
-    trial = _Trial(arch, seed, images, session, spec, device, known, final)
+    trial = _Trial(arch, seed, images, session, spec, device, known, final, keep)
     try:
         return trial.measured_and_trained() if measure else trial.trained()
     except (Diverged, Differs, torch.OutOfMemoryError) as error:
@@ -78,6 +88,7 @@ class _Trial:
     device: torch.device
     known: dict[str, Any]
     final: bool
+    keep: Path | None
     lease: Lease = field(default_factory=Lease.of_host)
 
     def measured_and_trained(self) -> Outcome:
@@ -147,6 +158,8 @@ class _Trial:
                 ON_CARD * min(1.0, self.spec.resources.gpus_per_trial),
                 self.images.test if self.final else None,
             )
+        if self.keep:
+            save(weights_file(self.keep, self.arch.id, self.seed), model, self.images)
         found: dict[str, Any] = {
             name: history[-1][name] for name in ("top1", "val_loss", "test_top1") if name in history[-1]
         }

@@ -27,7 +27,7 @@ class Trainings:
     """Each of ``archs`` with each of ``seeds``, as ``spec`` says but to the end, whatever limits of it are broken.
 
     title: what is done, as ``confirming``. names: what networks are called while they train, by id. final: they are
-    tried on the test images, too. measure: latencies, too.
+    tried on the test images, too, and their weights are kept. measure: latencies, too.
     """
 
     folder: Path
@@ -52,8 +52,9 @@ class Trainings:
         """
         from nas.evaluate import evaluate
 
+        keep = self.folder.absolute() if self.final else None
         spec = replace(self.spec, search=replace(self.spec.search, constraints=(), early_stop="none"))
-        evaluation = partial(evaluate, spec=spec, measure=self.measure, final=self.final)
+        evaluation = partial(evaluate, spec=spec, measure=self.measure, final=self.final, keep=keep)
         self.folder.mkdir(exist_ok=True)
         with ledger.Ledger(self.folder) as writer:
             runfolder.write_yaml(self.folder / runfolder.SPEC, spec.to_dict())

@@ -26,6 +26,7 @@ LAYOUTS = {
     "resnet_v2": ("preact_bottleneck",),
     "densenet": ("dense",),
 }
+MOBILE_LAYOUTS = tuple(name for name, blocks in LAYOUTS.items() if set(blocks) <= set(MOBILE_BLOCKS))
 BLOCKS = tuple(dict.fromkeys(block for blocks in LAYOUTS.values() for block in blocks))
 ACTIVATIONS = ("silu", "relu", "relu6", "hardswish")
 PADDINGS = ("symmetric", "same")
@@ -93,7 +94,7 @@ class Stage:
         if self.groups > 1:
             parts.append(f"g{self.groups}")
         if self.se_ratio:
-            parts.append(f"se{self.se_ratio:g}")
+            parts.append(f"se{_number(self.se_ratio)}")
         if not self.skip:
             parts.append("noskip")
         elif parts[0] == "cn":  # timm's ConvBnAct has no residual unless it is asked for
@@ -231,6 +232,11 @@ def _prefix(stage: Stage) -> str:
         "dense": "dense",
     }
     return names[stage.block]
+
+
+def _number(value: float) -> str:
+    """As short as it can be without loss."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 
 def _without_defaults(value: Stage | Arch) -> dict[str, Any]:

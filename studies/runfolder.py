@@ -17,7 +17,7 @@ from search_spaces import UserError
 from studies.ledger import LEDGER, TrialRecord
 
 SPEC, SPACE, LOG, ARCHS = "spec.yaml", "space.yaml", "log.txt", "archs"
-LATENCY_TABLE = "latency_table.json"
+LATENCY_TABLE, WEIGHTS = "latency_table.json", "weights"
 CHECKPOINTS, WARM_START, CONFIRM, BASELINES = "checkpoints", "warm_start", "confirm", "baselines"
 
 
@@ -68,6 +68,11 @@ def make_checkpoints(run_dir: Path) -> Path:
 
 def remove_checkpoints(run_dir: Path) -> None:
     shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
+
+
+def weights_file(run_dir: Path, arch_id: str, seed: int) -> Path:
+    """Of a network that was trained to be kept."""
+    return run_dir / WEIGHTS / f"{arch_id}-{seed}.pt"
 
 
 def write_text(path: Path, text: str) -> None:

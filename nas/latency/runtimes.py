@@ -94,20 +94,28 @@ def _graph(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
     return replay
 
 
-def to_onnx(model: nn.Module, shape: Sequence[int]) -> bytes:
-    """``model``, in eval mode and float32 on the CPU, for inputs of ``shape``."""
+def to_onnx(model: nn.Module, shape: Sequence[int], free_batch: bool = False) -> bytes:
+    """``model``, in eval mode and float32 on the CPU, for inputs of ``shape``; free_batch: of any number of images."""
+    names: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"]} if free_batch else {}
+    if free_batch:
+        names["dynamic_shapes"] = ({0: torch.export.Dim("batch")},)
     with TemporaryDirectory() as folder, torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = Path(folder) / "network.onnx"
-        torch.onnx.export(model, (torch.zeros(*shape),), path, dynamo=True, external_data=False, verbose=False)
+        example = (torch.zeros(*shape),)
+        torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False, **names)
         return path.read_bytes()
 
 
 def onnx_session(model: nn.Module, x: torch.Tensor, threads: int) -> Any:
     """An ``onnxruntime.InferenceSession`` on the CPU for inputs of the shape of ``x``."""
+    return onnx_inference(to_onnx(model, x.shape), threads)
+
+
+def onnx_inference(content: bytes | str, threads: int) -> Any:
+    """An ``onnxruntime.InferenceSession`` on the CPU for a model, or for the file of one."""
     import onnxruntime
 
-    content = to_onnx(model, x.shape)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from nas.data import ImageSet
 from search_spaces import UserError
 from studies.spec import TrainSpec
 
 GROUPS = 32  # of group norm at most (arXiv 1803.08494), and at least as many channels in each as
 CHANNELS = 4
+ABOUT = ("classes", "mean", "std")  # what ``save`` writes beside the tensors
 NORMS = (nn.BatchNorm2d, nn.GroupNorm)
 
 
@@ -32,21 +36,42 @@ def prepare(model: nn.Module, spec: TrainSpec) -> float | None:
 
 def read_weights(path: str) -> dict[str, Tensor]:
     """The tensors of a state dict, alone or under ``state_dict``, ``model`` or ``ema``. Raises UserError."""
+    return read_file(path, "train.weights")[0]
+
+
+def read_file(path: str, field: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors, and what else ``save`` has written beside them. Nothing in the file is run. field: for errors."""
     file = Path(path).expanduser()
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
-        raise UserError(f"train.weights: no file {path}") from None
+        raise UserError(f"{field}: no file {path}") from None
     except Exception as error:  # torch names no error of its own for a file that is something else
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise UserError(f"train.weights: {path} is not a state dict that torch.save wrote: {reason}") from None
+        raise UserError(f"{field}: {path} is not a state dict that torch.save wrote: {reason}") from None
+    found = content
     for name in ("ema", "model", "state_dict"):
         if isinstance(found, dict) and isinstance(found.get(name), dict):
             found = found[name]
     tensors = {k: v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
     if not tensors:
-        raise UserError(f"train.weights: {path} holds no tensors by name")
-    return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+        raise UserError(f"{field}: {path} holds no tensors by name")
+    about = {name: content[name] for name in ABOUT if name in content}
+    return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}, about
+
+
+def save(path: Path, model: nn.Module, images: ImageSet) -> None:
+    """The state of ``model``, and how the images were prepared that it was trained with; whole or not at all: a full
+    disk, or a host that does not see the folder, costs the file and not the training."""
+    state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    about = {"classes": list(images.classes), "mean": list(images.mean), "std": list(images.std)}
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        torch.save({"state_dict": state, **about}, part)
+        os.replace(part, path)
+    except (OSError, RuntimeError):  # torch raises the latter where a write failed
+        part.unlink(missing_ok=True)
 
 
 def load_weights(model: nn.Module, path: str) -> float:

@@ -1,0 +1,74 @@
+"""To ONNX: by torch's exporter, with a free batch size; checked by onnx, run in ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nas.export.network import Network
+from nas.export.target import Loaded
+from nas.latency.runtimes import onnx_inference, to_onnx
+from search_spaces import Arch
+
+FILE, ABOUT = "network.onnx", "network.json"
+
+
+class Onnx:
+    packages, tolerance, batches = ("onnx", "onnxscript", "onnxruntime"), 1e-5, (1, 8)
+
+    def obstacle(self, arch: Arch) -> str | None:
+        return None
+
+    def write(self, network: Network, model: nn.Module, folder: Path) -> None:
+        import onnx
+
+        side = network.arch.resolution
+        content = to_onnx(model.eval(), (2, 3, side, side), free_batch=True)
+        onnx.checker.check_model(content, full_check=True)
+        (folder / FILE).write_bytes(content)
+        about = {"name": network.name, "input": "images", "output": "logits", "resolution": side}
+        about |= {"mean": network.mean, "std": network.std, "classes": network.classes, "origin": network.origin}
+        (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def load(self, network: Network, folder: Path) -> Loaded:
+        import onnx
+
+        graph = onnx.shape_inference.infer_shapes(onnx.load(folder / FILE), strict_mode=True).graph
+        session = onnx_inference(str(folder / FILE), threads=torch.get_num_threads())
+
+        def run(x: Tensor) -> Tensor:
+            return torch.from_numpy(session.run(None, {"images": x.numpy()})[0])
+
+        def count() -> tuple[int, int]:
+            params, macs, norms = _counted(graph)
+            # The exporter folds a batch norm that follows a convolution into it: scale and shift become a bias.
+            folded = sum(m.num_features for m in network.model().modules() if isinstance(m, _BatchNorm)) - norms
+            return params + folded, macs
+
+        return Loaded(count, run)
+
+
+def _counted(graph: Any) -> tuple[int, int, int]:
+    """Parameters and multiply-adds for one image of convolutions and matrix products, and channels of batch norms."""
+    values = [*graph.value_info, *graph.output, *graph.input]
+    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values}
+    shapes |= {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    params = macs = norms = 0
+    for node in graph.node:
+        if node.op_type not in ("Conv", "Gemm", "BatchNormalization"):
+            continue
+        weights = [math.prod(shapes[name]) for name in node.input[1:3] if name]
+        params += sum(weights)
+        if node.op_type == "BatchNormalization":
+            norms += weights[0]
+        else:
+            outputs = shapes[node.output[0]][1:]  # without the batch
+            per_output = weights[0] // outputs[0] if node.op_type == "Conv" else weights[0] // outputs[-1]
+            macs += math.prod(outputs) * per_output
+    return params, macs, norms

@@ -1,0 +1,55 @@
+"""The targets by name; what one needs is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from nas.export.target import Target
+from search_spaces import UserError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """modules: what has to be importable; extra: the extra of this project that brings them."""
+
+    place: str
+    description: str
+    modules: tuple[str, ...] = ()
+    extra: str = ""
+
+
+TARGETS = {
+    "torchvision": Entry("nas.export.torchvision_code:Torchvision", "Python code for torchvision, weights"),
+    "timm": Entry("nas.export.timm_code:Timm", "arch_def and arguments for timm, weights", ("timm",), "timm"),
+    "keras": Entry("nas.export.keras_code:Keras", "Python code for Keras 3, weights", ("keras",), "keras"),
+    "onnx": Entry("nas.export.onnx_file:Onnx", "ONNX file", ("onnx", "onnxscript", "onnxruntime"), "onnx"),
+    "json": Entry("nas.export.arch_file:Json", "the Arch as JSON, weights"),
+    "yaml": Entry("nas.export.arch_file:Yaml", "the Arch as YAML, weights"),
+}
+
+
+def names(text: str) -> list[str]:
+    """Of ``--to``: names with commas between. Raises UserError."""
+    found = list(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in found:
+        if name not in TARGETS:
+            raise UserError(f"--to: {name!r} is not one of {', '.join(TARGETS)}")
+    return found
+
+
+def check(wanted: Sequence[str]) -> None:
+    """Raises UserError where a package is not installed."""
+    for name in wanted:
+        entry = TARGETS[name]
+        if missing := [module for module in entry.modules if find_spec(module) is None]:
+            what = f"{', '.join(missing)}, not installed here"
+            raise UserError(f"--to: {name} needs {what}: pip install 'nas-scaling[{entry.extra}]'")
+
+
+def target(name: str) -> Target:
+    module, _, attribute = TARGETS[name].place.partition(":")
+    made: Target = getattr(importlib.import_module(module), attribute)()
+    return made
