@@ -31,9 +31,9 @@ from search_spaces.space_file import load_space
 from studies.spec import TrainSpec
 
 CPU = torch.device("cpu")
-SIDE, WIDTH, STAGES, FROM = 64, 0.25, 4, 0.5
-FIXED = TrainSpec(policy="randaugment", magnitude=9)
-PROGRESSIVE = replace(FIXED, stages=STAGES, from_size=FROM, from_magnitude=3)
+SIDE, WIDTH, STAGES, FROM = 96, 0.25, 4, 0.5
+FIXED = TrainSpec(policy="randaugment", magnitude=6, learning_rate=0.003)
+PROGRESSIVE = replace(FIXED, stages=STAGES, from_size=FROM, from_magnitude=2)
 
 
 def trained(arch: Arch, images: data.ImageSet, spec: TrainSpec, seed: int) -> tuple[float, float]:
@@ -48,8 +48,8 @@ def trained(arch: Arch, images: data.ImageSet, spec: TrainSpec, seed: int) -> tu
 def main(argv: Sequence[str]) -> None:
     parser = command.Parser("python benchmarks/progressive.py", description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=command.positive_int, default=5)
-    parser.add_argument("--epochs", type=command.positive_int, default=12, help="of the fixed size (default 12)")
-    parser.add_argument("--data", default="glyphs:classes=24,n=3200,clutter=2,noise=8,contrast=60-160,size=0.5-0.8")
+    parser.add_argument("--epochs", type=command.positive_int, default=10, help="of the fixed size (default 10)")
+    parser.add_argument("--data", default="glyphs:classes=32,n=3200,noise=9,contrast=60-160,size=0.5-0.9")
     args = parser.parse_args(argv)
     console = Console(soft_wrap=True)
     made = environment.describe(0)

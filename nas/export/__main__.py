@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nas.export.network import Network
+    from nas.export.target import Target
     from nas.export.writing import Exported
 
-EXPORTS = Path("exports")
+EXPORTS, UNSAFE = Path("exports"), re.compile(r"[^A-Za-z0-9_+-]")
 DESCRIPTION = """\
 Writes networks in the formats that people build with, and proves each to be the same network: parameters, multiply-adds
 and, with randomised weights and batch norm statistics, outputs.
@@ -53,6 +55,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, metavar="DIR", help="new or empty (default exports/NAME-TARGET)")
     made.add_argument("--weights", metavar="FILE", help="a state dict that torch.save wrote; nothing in it is run")
     made.add_argument("--num-classes", type=command.positive_int, metavar="N", help="of a network without weights")
+    made.add_argument(
+        "--int8", metavar="DATA", help="with onnx: also a file in int8, calibrated on images as --data takes"
+    )
+    made.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the split of --int8's images, as the search's"
+    )
     made.add_argument("--network", dest="member", metavar="ID", help="one of a run folder's networks")
     made.add_argument("--all", action="store_true", help="each of a run folder's networks, with an index")
     return made
@@ -84,6 +92,8 @@ def _check_flags(args: argparse.Namespace) -> None:
             raise UserError(f"{flag}: does not go with --from")
     if args.weights and args.num_classes:
         raise UserError("--num-classes: the weights have their own")
+    if args.int8 and "onnx" not in args.to:
+        raise UserError("--int8: is for --to onnx")
     if args.weights and args.all:
         raise UserError("--weights: does not go with --all")
 
@@ -97,7 +107,7 @@ def _networks(args: argparse.Namespace) -> list[Network]:
         return [read(args.source)]
     if not Path(args.network).is_dir():
         return [sources.network_of(args.network, args.weights, args.num_classes)]
-    found = sources.of_run(Path(args.network), args.weights if args.member else None)
+    found = sources.of_run(Path(args.network))
     if args.all:
         return list(found.values())
     if args.member and args.member not in found:
@@ -112,21 +122,22 @@ def _networks(args: argparse.Namespace) -> list[Network]:
 def _export(args: argparse.Namespace, wanted: Sequence[str], networks: Sequence[Network]) -> None:
     from rich.console import Console
 
-    from nas.export import targets, writing
+    from nas.export import writing
 
     console, refused = Console(), dict[str, str]()
     exports: list[Exported] = []
     many = len(networks) * len(wanted) > 1
-    root = args.out or EXPORTS
+    root = args.out or (EXPORTS / Path(args.network).name if args.all else EXPORTS)
+    indexed = args.all or (many and args.out is not None)
+    if indexed:
+        writing.check_free(root)
     folders = {}
     for network in networks:
         for name in wanted:
-            single = args.out if args.out and not many else root / f"{network.name}-{name}"
-            folders[network.name, name] = single
-            writing.check_free(single)
-    if args.out and many:
-        writing.check_free(args.out)
-    made = {name: targets.target(name) for name in wanted}
+            inside = root / f"{UNSAFE.sub('_', network.name)}-{name}"
+            folders[network.name, name] = args.out if args.out and not indexed else inside
+            writing.check_free(folders[network.name, name])
+    made = {name: _target(name, args, networks) for name in wanted}
     with console.status("") as status:
         for network in networks:
             for name in wanted:
@@ -137,20 +148,40 @@ def _export(args: argparse.Namespace, wanted: Sequence[str], networks: Sequence[
                     if not many:
                         raise
                     refused[f"{network.name}-{name}"] = str(error)
-                    console.print(f"[yellow]left out[/]: {error}", soft_wrap=True)
+                    console.print(f"left out: {error}", style="yellow", soft_wrap=True, markup=False)
                     continue
                 exports.append(one)
                 _tell(console, one)
-    if args.out and many:
-        writing.write_index(args.out, exports, refused)
-        console.print(f"index: {args.out / writing.INDEX}", soft_wrap=True, markup=False)
+    if indexed:
+        root.mkdir(parents=True, exist_ok=True)
+        writing.write_index(root, exports, refused)
+        console.print(f"index: {root / writing.INDEX}", soft_wrap=True, markup=False)
     if refused and not exports:
         raise UserError(f"--to: none of {len(refused)} networks could be exported")
 
 
+def _target(name: str, args: argparse.Namespace, networks: Sequence[Network]) -> Target:
+    from nas.export import targets
+
+    if name != "onnx" or not args.int8:
+        return targets.target(name)
+    from nas import data
+    from nas.export import int8
+    from nas.export.onnx_file import Onnx
+
+    sides = {network.arch.resolution for network in networks}
+    if len(sides) > 1:
+        raise UserError("--int8: the networks take images of different sides; name one with --network")
+    images = data.load(args.int8, sides.pop(), args.seed)
+    for network in networks:
+        int8.check(images, network)
+    return Onnx(images)
+
+
 def _tell(console: Console, one: Exported) -> None:
     console.print(f"{one.network.name} to {one.target}: {one.verification.text}", soft_wrap=True, markup=False)
-    console.print(f"  weights: {one.network.origin}; {one.folder}", soft_wrap=True, markup=False)
+    for line in (*one.more, f"weights: {one.network.origin}; {one.folder}"):
+        console.print(f"  {line}", soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

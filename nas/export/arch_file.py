@@ -10,12 +10,12 @@ import yaml
 from torch import nn
 
 from nas.export.network import Network
-from nas.export.target import WEIGHTS, Loaded, torch_loaded
+from nas.export.target import WEIGHTS, Loaded, Target, torch_loaded
 from search_spaces import Arch
 from studies.runfolder import plain
 
 
-class Json:
+class Json(Target):
     packages, tolerance, batches, name = ("torch", "torchvision"), 0.0, (1, 2), "network.json"
 
     def obstacle(self, arch: Arch) -> str | None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nas.export import code
 from nas.export.network import Network
-from nas.export.target import CODE, Loaded, run_code
+from nas.export.target import CODE, Loaded, Target, run_code
 from nas.export.torchvision_code import rows
 from search_spaces import Arch
 from search_spaces.arch import MOBILE_LAYOUTS, Stage
@@ -26,7 +26,7 @@ SYMMETRIC = '''    pad = "same"
 SAME = '''    pad = "same"'''
 
 
-class Keras:
+class Keras(Target):
     packages, tolerance, batches = ("keras", "numpy"), 1e-5, (1, 2)
 
     def __init__(self) -> None:

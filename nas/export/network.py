@@ -47,8 +47,8 @@ class Network:
                 if ours is None or theirs is None:
                     if name.endswith("num_batches_tracked"):
                         continue
-                    where = "the weights" if theirs is None else "the network"
-                    raise UserError(f"weights: {self.origin} are of another network: {where} have no {name}")
+                    lacks = "they lack" if theirs is None else "here is no"
+                    raise UserError(f"weights: {self.origin} are of another network: {lacks} {name}")
                 if ours.shape != theirs.shape:
                     shapes = f"{tuple(theirs.shape)}, here {tuple(ours.shape)}"
                     raise UserError(f"weights: {self.origin} are of another network: {name} is {shapes}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from nas.data import ImageSet
+from nas.export.int8 import check, quantise
 from nas.export.network import Network
-from nas.export.target import Loaded
+from nas.export.target import Loaded, Target
 from nas.latency.runtimes import onnx_inference, to_onnx
 from search_spaces import Arch
 
 FILE, ABOUT = "network.onnx", "network.json"
 
 
-class Onnx:
+class Onnx(Target):
+    """int8: images to quantise with; None: no such file is written."""
+
     packages, tolerance, batches = ("onnx", "onnxscript", "onnxruntime"), 1e-5, (1, 8)
+
+    def __init__(self, int8: ImageSet | None = None) -> None:
+        self._int8 = int8
 
     def obstacle(self, arch: Arch) -> str | None:
         return None
@@ -52,6 +60,12 @@ class Onnx:
             return params + folded, macs
 
         return Loaded(count, run)
+
+    def more(self, network: Network, folder: Path) -> Mapping[str, Any]:
+        if self._int8 is None:
+            return {}
+        check(self._int8, network)
+        return {"int8": quantise(network, folder / FILE, self._int8)}
 
 
 def _counted(graph: Any) -> tuple[int, int, int]:

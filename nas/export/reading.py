@@ -142,7 +142,7 @@ def _mobile_parts(model: Any) -> tuple[nn.Module, list[list[nn.Module]], nn.Modu
 
 def _is_stage(part: nn.Module) -> bool:
     """A block, or several in a row; not a convolution with its norm and activation."""
-    return len(_convs(part)) > 1 or any(hasattr(part, name) for name in RESIDUAL)
+    return len(_convs(part)) > 1 or any(hasattr(module, name) for module in part.modules() for name in RESIDUAL)
 
 
 def _grouped(stages: list[list[nn.Module]]) -> list[list[nn.Module]]:

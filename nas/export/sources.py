@@ -51,13 +51,13 @@ def with_weights(network: Network, path: str, origin: str | None = None) -> Netw
     return network
 
 
-def of_run(folder: Path, weights: str | None = None) -> dict[str, Network]:
+def of_run(folder: Path) -> dict[str, Network]:
     """All that a run folder has found, by name, the best first: a family; or what was confirmed with its weights, the
     most accurate first, and then the rest of the front. Raises UserError where there is nothing."""
     if (folder / FAMILY).is_dir():
-        found = {path.stem: network_of(str(path), weights) for path in sorted((folder / FAMILY).glob("*.json"))}
+        found = {path.stem: network_of(str(path)) for path in sorted((folder / FAMILY).glob("*.json"))}
     elif (folder / ledger.LEDGER).is_file():
-        found = _of_search(folder, weights)
+        found = _of_search(folder)
     else:
         raise UserError(f"network: {folder} is neither a run folder with a family nor one with trials")
     if not found:
@@ -65,7 +65,7 @@ def of_run(folder: Path, weights: str | None = None) -> dict[str, Network]:
     return found
 
 
-def _of_search(folder: Path, weights: str | None) -> dict[str, Network]:
+def _of_search(folder: Path) -> dict[str, Network]:
     from reports import confirmed
 
     trials = ledger.read(folder)
@@ -75,8 +75,8 @@ def _of_search(folder: Path, weights: str | None) -> dict[str, Network]:
     for one in confirmed.of_run(folder, trials)[0]:
         same = [record for record in records if record.arch.id == one.arch.id and record.status == "ok"]
         network = Network(one.name or one.arch.id, one.arch, _classes_of(one.record) or 1000)
-        found[network.name] = _trained(network, same, confirmation) if not weights else with_weights(network, weights)
-    front = [network_of(str(path), weights) for path in sorted((folder / runfolder.ARCHS).glob("*.json"))]
+        found[network.name] = _trained(network, same, confirmation)
+    front = [network_of(str(path)) for path in sorted((folder / runfolder.ARCHS).glob("*.json"))]
     top1 = {trial.arch.id: trial.metric("top1") or 0.0 for trial in trials}
     for network in sorted(front, key=lambda network: -top1.get(network.arch.id, 0.0)):
         found.setdefault(network.name, network)

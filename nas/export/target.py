@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,10 @@ class Target(Protocol):
     def load(self, network: Network, folder: Path) -> Loaded:
         """What ``write`` wrote, as another program would read it."""
 
+    def more(self, network: Network, folder: Path) -> Mapping[str, Any]:
+        """Whatever else is made of what was written and proven; each has a ``text`` and a ``to_dict``."""
+        return {}
+
 
 def stage_name(index: int, arch: Arch) -> str:
     return f"stage {index} ({arch.stages[index].text})"
@@ -77,6 +81,13 @@ def in_order(tensors: dict[str, Tensor], names: dict[str, Tensor]) -> dict[str, 
     if [t.shape for t in tensors.values()] != [t.shape for t in names.values()]:
         raise ValueError("the layers of the two networks differ")
     return dict(zip(names, tensors.values(), strict=True))
+
+
+def save_in_order(model: nn.Module, folder: Path) -> None:
+    """The weights of ``model`` under the names of the network that the generated code of ``folder`` builds."""
+    with torch.device("meta"):
+        names = run_code(folder).build().state_dict()
+    torch.save(in_order(model.state_dict(), names), folder / WEIGHTS)
 
 
 def run_code(folder: Path) -> ModuleType:

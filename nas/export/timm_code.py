@@ -6,23 +6,23 @@ import math
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from nas.export import code
 from nas.export.network import Network
-from nas.export.target import CODE, WEIGHTS, Loaded, in_order, run_code, stage_name, torch_loaded
+from nas.export.target import CODE, WEIGHTS, Loaded, Target, run_code, save_in_order, stage_name, torch_loaded
 from nas.export.torchvision_code import ACTIVATIONS
 from search_spaces import Arch
 from search_spaces.arch import MOBILE_LAYOUTS, Stage
 
 SQUEEZE = '''
+
 def squeeze(width):
     """Rounds squeeze widths down, where timm's default would round some of these up."""
     return max(1, int(width + 1e-6))
-
 '''
 BEFORE = '''
+
 def add_squeezes(model):
     """timm's ConvBnAct, a Fused-MBConv without expansion, has no squeeze-and-excitation; here it comes before the
     convolution, as in google/automl. SQUEEZES: stage, then the squeeze width of its first layer and of the others."""
@@ -32,11 +32,10 @@ def add_squeezes(model):
                 block.conv.in_channels, rd_channels=others if layer else first, act_layer=nn.$activation
             )
             block.conv = nn.Sequential(squeeze_excite, block.conv)
-
 '''
 
 
-class Timm:
+class Timm(Target):
     packages, tolerance, batches = ("timm",), 1e-5, (1, 2)
 
     def obstacle(self, arch: Arch) -> str | None:
@@ -57,8 +56,7 @@ class Timm:
 
     def write(self, network: Network, model: nn.Module, folder: Path) -> None:
         (folder / CODE).write_text(_source(network), encoding="utf-8")
-        names = run_code(folder).build().state_dict()
-        torch.save(in_order(model.state_dict(), names), folder / WEIGHTS)
+        save_in_order(model, folder)
 
     def load(self, network: Network, folder: Path) -> Loaded:
         return torch_loaded(run_code(folder).build(folder / WEIGHTS), network.arch.resolution)
@@ -87,7 +85,7 @@ def _source(network: Network) -> str:
         width = stage.channels
     functions = SQUEEZE if rounds_up else ""
     if before:
-        functions += f"SQUEEZES = {code.literal(before)}\n\n"
+        functions += f"\n\nSQUEEZES = {code.literal(before)}\n" if rounds_up else f"SQUEEZES = {code.literal(before)}\n"
         functions += BEFORE.replace("$activation", ACTIVATIONS[arch.activation])
     return code.generated(
         "timm",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from nas.export import code
 from nas.export.network import Network
-from nas.export.target import CODE, WEIGHTS, Loaded, in_order, run_code, stage_name, torch_loaded
+from nas.export.target import CODE, WEIGHTS, Loaded, Target, run_code, save_in_order, stage_name, torch_loaded
 from search_spaces import Arch
 
 ACTIVATIONS = {"silu": "SiLU", "relu": "ReLU", "relu6": "ReLU6", "hardswish": "Hardswish"}
@@ -30,7 +30,7 @@ CONV_SAME = '''class ConvSame(nn.Conv2d):
 '''
 
 
-class Torchvision:
+class Torchvision(Target):
     packages, tolerance, batches = ("torch", "torchvision"), 1e-5, (1, 2)
 
     def obstacle(self, arch: Arch) -> str | None:
@@ -41,8 +41,7 @@ class Torchvision:
     def write(self, network: Network, model: nn.Module, folder: Path) -> None:
         text = _source(network)
         (folder / CODE).write_text(text, encoding="utf-8")
-        names = run_code(folder).build().state_dict()
-        torch.save(in_order(model.state_dict(), names), folder / WEIGHTS)
+        save_in_order(model, folder)
 
     def load(self, network: Network, folder: Path) -> Loaded:
         return torch_loaded(run_code(folder).build(folder / WEIGHTS), network.arch.resolution)
@@ -125,7 +124,7 @@ def _mobile(network: Network, why: str) -> str:
     return code.generated(
         "torchvision_mobile",
         network,
-        why=why.replace("\\", ""),
+        why=textwrap.fill(f"torchvision's own EfficientNet does not have such stages: {why}.", code.WIDTH),
         functional="\nimport torch.nn.functional as F" if same else "",
         stages=rows(arch),
         norm=code.norm(arch),

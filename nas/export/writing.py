@@ -31,6 +31,7 @@ class Exported:
     target: str
     folder: Path
     verification: Verification
+    more: tuple[str, ...] = ()
 
 
 def check_free(folder: Path) -> None:
@@ -48,15 +49,16 @@ def export(name: str, target: Target, network: Network, folder: Path) -> Exporte
     check_free(folder)
     if obstacle := target.obstacle(network.arch):
         raise UserError(f"--to: {name} cannot express {network.name}: {obstacle}")
+    model = network.model()
     with _beside(folder) as part:
-        model = network.model()
         target.write(network, model, part)
         verification = verified(name, target, network, model, part)
         if not verification.passed:
             raise NotTheSame(f"{network.name} to {name}: {verification.text}; nothing was written")
-        text = json.dumps(verification.to_dict(), indent=1)
-        (part / VERIFICATION).write_text(text + "\n", encoding="utf-8")
-    return Exported(network, name, folder, verification)
+        more = target.more(network, part)
+        content = verification.to_dict() | {title: one.to_dict() for title, one in more.items()}
+        (part / VERIFICATION).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return Exported(network, name, folder, verification, tuple(one.text for one in more.values()))
 
 
 def write_index(folder: Path, exports: list[Exported], refused: Mapping[str, str]) -> None:
@@ -76,6 +78,7 @@ def write_index(folder: Path, exports: list[Exported], refused: Mapping[str, str
 def _beside(folder: Path) -> Iterator[Path]:
     """An empty folder that becomes ``folder`` at the end, and vanishes where that is not reached."""
     part = folder.with_name(f".{folder.name}.{os.getpid()}")
+    new = not part.parent.exists()
     try:
         part.mkdir(parents=True)
     except OSError as error:
@@ -86,6 +89,8 @@ def _beside(folder: Path) -> Iterator[Path]:
         os.replace(part, folder)  # an empty folder may stand there
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        if new and not any(part.parent.iterdir()):
+            part.parent.rmdir()
 
 
 def _sha256(path: Path) -> str:

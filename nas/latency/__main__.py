@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.latency.flags import parser, spec_of, task_of
@@ -14,10 +15,14 @@ from search_spaces import Arch, UserError, command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from torch import nn
 
     from studies.ledger import Latency
     from studies.spec import LatencySpec
 
+    Sized = tuple[Arch | nn.Module, int]
+
+ONNX = ".onnx"
 STATUS_STYLES = {"ok": "green", "not_converged": "yellow", "flagged": "red", "deferred": "red"}
 KEYS = ("key", "p50_ms", "ci95_ms", "p90_ms", "iqr_ms", "n", "rounds", "ratio", "ratio_ci95", "status", "reasons")
 
@@ -43,8 +48,12 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _measure_one(args: argparse.Namespace) -> None:
-    network, against = _network(args.network, args), args.against and _network(args.against, args)
-    latency, environment = _measure(network, against, spec_of(args), args)
+    networks = [_network(name, args) for name in (args.network, args.against) if name]
+    if any(name and name.endswith(ONNX) for name in (args.network, args.against)):
+        if args.mode not in (None, "onnxruntime"):
+            raise UserError(f"--mode: {args.mode!r} does not run a {ONNX} file, allowed is onnxruntime")
+        args.mode = "onnxruntime"
+    latency, environment = _measure(networks, spec_of(args), args)
     if args.json:
         found = asdict(latency)
         first = {name: found.pop(name) for name in KEYS}
@@ -55,20 +64,25 @@ def _measure_one(args: argparse.Namespace) -> None:
     Console().print(_table(args, latency))
 
 
-def _network(name: str, args: argparse.Namespace) -> Arch:
+def _network(name: str, args: argparse.Namespace) -> Sized:
+    """With the side of its images."""
+    if name.endswith(ONNX):
+        from nas.latency.modes import check_packages
+        from nas.latency.onnx_model import read
+
+        check_packages(("onnxruntime",))
+        return read(Path(name), args.resolution, args.batch or 1)
     from search_spaces import load
 
     arch = load(name)
-    return arch.at(args.resolution) if args.resolution else arch
+    return arch, args.resolution or arch.resolution
 
 
-def _measure(
-    network: Arch, against: Arch | None, spec: LatencySpec, args: argparse.Namespace
-) -> tuple[Latency, dict[str, Any]]:
+def _measure(networks: Sequence[Sized], spec: LatencySpec, args: argparse.Namespace) -> tuple[Latency, dict[str, Any]]:
     from nas.latency.modes import here
 
     if args.device and ":" in args.device:
-        return _measure_there(network, spec, args)
+        return _measure_there(networks[0], spec, args)
     kind = here(args.device, spec)
     import torch
 
@@ -77,17 +91,18 @@ def _measure(
     from nas.lease import Lease
     from search_spaces.build import build_model
 
-    other = (build_model(against), against.resolution) if against else None
+    built = [(build_model(one) if isinstance(one, Arch) else one, side) for one, side in networks]
+    (model, resolution), *others = built
     device, lease = torch.device(kind), Lease.of_host()
     try:
-        latency = measure(build_model(network), network.resolution, spec, device, lease, other)
+        latency = measure(model, resolution, spec, device, lease, others[0] if others else None)
     except torch.OutOfMemoryError:
-        too_much = f"{spec.batch_size} images of {network.resolution} px do not fit in the memory of {kind}"
+        too_much = f"{spec.batch_size} images of {resolution} px do not fit in the memory of {kind}"
         raise UserError(f"--batch: {too_much}") from None
     return latency, describe(int(kind == "cuda"))
 
 
-def _measure_there(network: Arch, spec: LatencySpec, args: argparse.Namespace) -> tuple[Latency, dict[str, Any]]:
+def _measure_there(network: Sized, spec: LatencySpec, args: argparse.Namespace) -> tuple[Latency, dict[str, Any]]:
     from nas.latency.transport import device_of
 
     device_of(args.device)
@@ -96,7 +111,7 @@ def _measure_there(network: Arch, spec: LatencySpec, args: argparse.Namespace) -
     from nas.environment import describe
     from nas.latency.remote import measure_remote
 
-    return measure_remote(network, network.resolution, spec, args.device), {"client": describe(0)}
+    return measure_remote(*network, spec, args.device), {"client": describe(0)}
 
 
 def _against(args: argparse.Namespace) -> str:

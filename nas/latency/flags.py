@@ -57,7 +57,7 @@ def parser() -> command.Parser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("network", nargs="?", metavar="NAME|FILE.json", help="a published network, or one from a file")
+    p.add_argument("network", nargs="?", metavar="NAME|FILE", help="a published network, or a .json or .onnx file")
     where = "cpu, cuda (default where there is a GPU), or another device: ssh:[USER@]HOST[:PORT][/PATH/TO/PYTHON]"
     p.add_argument("--device", metavar="DEVICE", help=where)
     modes = "eager (default on cpu), compile, cuda_graph (default on cuda), onnxruntime (needs the extra onnx)"
@@ -67,7 +67,7 @@ def parser() -> command.Parser:
     p.add_argument("--threads", type=command.positive_int, metavar="N", help="on cpu (default 1)")
     own = "instead of each network's own"
     p.add_argument("--resolution", type=command.positive_int, metavar="PIXELS", help=own)
-    p.add_argument("--against", metavar="NAME|FILE.json", help="ratio to this network instead of the fixed reference")
+    p.add_argument("--against", metavar="NAME|FILE", help="ratio to this network instead of the fixed reference")
     width = "half-width of the intervals, as a share, at which sampling ends (default 0.01)"
     p.add_argument("--precision", type=float, metavar="SHARE", help=width)
     limit = "of sampling in one attempt, of which there are four at most (default 10)"
@@ -100,7 +100,7 @@ def task_of(args: argparse.Namespace) -> str:
         raise UserError(f"{flag(task)}: does not go with {flag(tasks[1])}")
     if not args.network and task in ("measure", "predict"):
         instead = "" if task == "predict" else ", or --catalogue for all of them"
-        raise UserError(f"NAME: missing, a published network or a .json file is needed{instead}")
+        raise UserError(f"NAME: missing, a published network or a .json or .onnx file is needed{instead}")
     reasons = {name: f"is for {flag(other)}" for other, names in OWN.items() if other != task for name in names}
     reasons |= REFUSED.get(task, {})
     if args.resume:

@@ -24,10 +24,16 @@ def resolve(spec: LatencySpec, kind: str, needed: tuple[str, ...] = ONNX) -> tup
         raise UserError(f"latency.mode: {mode!r} does not run on {kind}, allowed are {', '.join(MODES[kind])}")
     if dtype not in DTYPES[kind]:
         raise UserError(f"latency.dtype: {dtype!r} is not measured on {kind}, allowed are {', '.join(DTYPES[kind])}")
-    if mode == "onnxruntime" and (missing := [name for name in needed if find_spec(name) is None]):
+    if mode == "onnxruntime":
+        check_packages(needed)
+    return mode, dtype
+
+
+def check_packages(needed: tuple[str, ...]) -> None:
+    """Raises UserError where one of these is not installed, which ``onnxruntime`` as mode needs."""
+    if missing := [name for name in needed if find_spec(name) is None]:
         how = "install the extra: pip install 'nas-scaling[onnx]'"
         raise UserError(f"latency.mode: 'onnxruntime' needs {', '.join(missing)}, {how}")
-    return mode, dtype
 
 
 def here(device: str | None, spec: LatencySpec) -> str:

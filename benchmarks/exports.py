@@ -1,0 +1,142 @@
+"""Are exports the same networks?
+
+    python benchmarks/exports.py random       # 25 minutes: random networks of every space, to each target
+    python benchmarks/exports.py catalogue    # 20 minutes: every published network, at its own resolution
+    python benchmarks/exports.py timm         # 10 minutes: ours against timm's own, as tf_efficientnet_b0
+    python benchmarks/exports.py roundtrip    # 5 minutes: Arch to timm's text and modules, and torchvision's, and back
+
+random: --count networks of each space at 96 px for torchvision and timm, 30 at most for Keras and ONNX. An export
+counts if parameters and MACs are equal and outputs differ by at most 1e-5 where they are of order 1, with all weights
+and batch norm statistics randomised. Printed are the worst difference, and every refusal with its reason.
+
+Exit code 1 where an export is not the same network.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from nas import environment
+from nas.export.network import Network
+from nas.export.reading import arch_of
+from nas.export.target import counted, run_code, torch_loaded
+from nas.export.targets import target
+from nas.export.verify import difference, randomised
+from nas.export.writing import NotTheSame, export
+from search_spaces import Arch, UserError, command, load
+from search_spaces.arch import MOBILE_LAYOUTS
+from search_spaces.build import build_model
+from search_spaces.published import catalogue
+from search_spaces.space_file import load_space
+from search_spaces.text import stage_of
+
+SPACES = ("v1", "v2", "v2_s")
+SIDE = 96
+MOST = {"keras": 30, "onnx": 30}
+OWN = {f"efficientnet_b{number}": f"tf_efficientnet_b{number}" for number in range(8)}
+OWN |= {f"efficientnet_v2_{size}": f"tf_efficientnetv2_{size}" for size in ("s", "m", "l", "xl")}
+
+
+def drawn(count: int) -> Iterator[tuple[str, Arch]]:
+    for name in SPACES:
+        rng, space = random.Random(0), load_space(name)
+        for _ in range(count):
+            yield name, space.sample(rng).at(SIDE)
+
+
+def exported(console: Console, networks: Sequence[tuple[str, Arch]], name: str) -> bool:
+    """All networks to one target."""
+    made, worst, refused, wrong, start = target(name), 0.0, Counter[str](), 0, time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (title, arch) in enumerate(networks):
+            try:
+                one = export(name, made, Network(title, arch), Path(folder) / str(number))
+                worst = max(worst, one.verification.max_abs_diff, one.verification.max_abs_diff_exported)
+            except UserError as error:
+                refused[str(error).rpartition(": ")[2]] += 1
+            except NotTheSame as error:
+                console.print(f"  {arch.text}: {error}", markup=False)
+                wrong += 1
+    took_s = time.perf_counter() - start
+    console.print(
+        f"{name}: {len(networks) - wrong - refused.total()} of {len(networks)} exported and the same, worst difference "
+        f"{worst:.1e}, {wrong} not the same, {refused.total()} refused, {took_s / len(networks):.1f} s each"
+    )
+    for reason, times in refused.most_common():
+        console.print(f"  {times} refused: {reason}", markup=False)
+    return not wrong
+
+
+def against_timm(console: Console, names: Sequence[str]) -> bool:
+    """Our export's module with TensorFlow's settings against timm's own of the same weights."""
+    import timm
+
+    held = True
+    for name in names:
+        arch = replace(load(name), padding="same", norm_eps=1e-3, norm_momentum=0.01)
+        x = torch.randn(1, 3, arch.resolution, arch.resolution, generator=torch.Generator().manual_seed(0))
+        ours = randomised(build_model(arch), x)
+        theirs = timm.create_model(OWN[name], pretrained=False).eval()
+        with tempfile.TemporaryDirectory() as folder:
+            target("timm").write(Network(name, arch), ours, Path(folder))
+            own = run_code(Path(folder)).build(Path(folder) / "weights.pt").eval()
+        theirs.load_state_dict(own.state_dict())
+        same = counted(own, arch.resolution) == counted(theirs, arch.resolution)
+        off, _ = difference(own, torch_loaded(theirs, arch.resolution), x, (1,))
+        console.print(f"{name}, {OWN[name]}: counts {'equal' if same else 'DIFFER'}, outputs within {off:.1e}")
+        held &= same and off <= 1e-5
+    return held
+
+
+def round_trips(console: Console, networks: Sequence[tuple[str, Arch]]) -> bool:
+    wrong = Counter[str]()
+    timm_target, torchvision_target = target("timm"), target("torchvision")
+    for title, arch in networks:
+        texts = arch.text.split()
+        wrong["block strings"] += replace(arch, stages=tuple(stage_of(text) for text in texts)) != arch
+        for name, made in (("timm", timm_target), ("torchvision", torchvision_target)):
+            with tempfile.TemporaryDirectory() as folder:
+                made.write(Network(title, arch), build_model(arch), Path(folder))
+                module = run_code(Path(folder)).build()
+            wrong[name] += arch_of(module, arch.resolution).fingerprint != arch.fingerprint
+    console.print(f"round trips of {len(networks)} networks: not the identity for {dict(wrong)}")
+    return not wrong.total()
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = command.Parser("python benchmarks/exports.py", description=__doc__.split("\n")[0])
+    parser.add_argument("part", choices=("random", "catalogue", "timm", "roundtrip"))
+    parser.add_argument("--count", type=command.positive_int, default=100, help="random networks a space (default 100)")
+    parser.add_argument("--targets", default="torchvision,timm,keras,onnx")
+    parser.add_argument("--networks", help="of the catalogue or of timm's, with commas between (default all)")
+    args = parser.parse_args(argv)
+    console, wanted = Console(soft_wrap=True), args.targets.split(",")
+    made = environment.describe(0)
+    console.print(f"machine: {made['cpu']}, {made['cpus']} cores; torch {made['torch']}, Python {made['python']}")
+    names = args.networks.split(",") if args.networks else None
+    if args.part == "random":
+        held = [exported(console, list(drawn(min(args.count, MOST.get(name, args.count)))), name) for name in wanted]
+    elif args.part == "catalogue":
+        networks = [(name, load(name)) for name in names or catalogue()]
+        held = [exported(console, networks, name) for name in wanted]
+    elif args.part == "timm":
+        held = [against_timm(console, names or list(OWN))]
+    else:
+        published = [(name, one.arch) for name, one in catalogue().items() if one.arch.layout in MOBILE_LAYOUTS]
+        held = [round_trips(console, [*drawn(args.count), *published])]
+    if not all(held):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,227 @@
+"""``python -m nas.export``: from run folders, files and names; with weights; one line for what is wrong."""
+
+import hashlib
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import nas
+from nas.export import __main__ as command
+from nas.export.network import Network
+from nas.export.reading import read
+from nas.export.sources import of_run, with_weights
+from search_spaces import UserError, load
+from search_spaces.build import build_model
+from search_spaces.space_file import load_space
+from search_spaces.text import stage_of
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A search whose best network was confirmed."""
+    folder = tmp_path_factory.mktemp("runs") / "it"
+    flags = ["--space=v2", "--width=0.25", "--data=digits", "--epochs=1", "--trials=3", "--sampler=random", "--gpus=0"]
+    flags += ["--objective=top1", "--objective=macs", "--set=train.batch_size=128", "--confirm=1", "--confirm-epochs=1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "nas.search", *flags, "--seeds=2", f"--out={folder}"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_best_network_of_a_run_leaves_with_its_weights_and_classes(run_dir, here, capsys):
+    command.main([str(run_dir), "--to", "torchvision,json", "--out", "out"])
+    out = capsys.readouterr().out
+    assert "the first of" in out
+    assert "weights: confirm/weights/" in out
+    network = next(iter(of_run(run_dir).values()))
+    assert network.num_classes == 10
+    assert network.classes == tuple("0123456789")
+    model = nas.load(here / "out" / f"{network.name}-json" / "network.json")
+    side = network.arch.resolution
+    x = torch.randn(2, 3, side, side)
+    assert torch.equal(model(x), network.model()(x))
+    index = json.loads((here / "out" / "index.json").read_text())
+    assert [entry["target"] for entry in index["exports"]] == ["torchvision", "json"]
+    for entry in index["exports"]:
+        for name, digest in entry["sha256"].items():
+            assert hashlib.sha256((here / "out" / name).read_bytes()).hexdigest() == digest
+
+
+def test_the_weights_are_those_that_validated(run_dir):
+    """The exported network has the accuracy on the validation images that the confirmation recorded."""
+    from nas import data
+    from studies import ledger
+
+    network = next(iter(of_run(run_dir).values()))
+    best = max(ledger.read(run_dir / "confirm"), key=lambda record: record.metric("top1"))
+    assert best.arch == network.arch
+    images = data.load("digits", network.arch.resolution, 0)
+    mean, std = (torch.tensor(values)[:, None, None] for values in (network.mean, network.std))
+    x = torch.from_numpy(images.val.batch(range(len(images.val)))) / 255
+    with torch.no_grad():
+        right = network.model()((x - mean) / std).argmax(1).numpy() == images.val.labels
+    assert 100 * right.mean() == pytest.approx(best.metric("top1"), abs=0.3)
+
+
+def test_all_of_a_front_with_an_index(run_dir, here, capsys):
+    command.main([str(run_dir), "--to", "json", "--all", "--out", "front"])
+    index = json.loads((here / "front" / "index.json").read_text())
+    assert {entry["id"] for entry in index["exports"]} >= {path.stem for path in (run_dir / "archs").glob("*.json")}
+    with pytest.raises(UserError, match="is not empty"):
+        command.main([str(run_dir), "--to", "json", "--all", "--out", "front"])
+
+
+def test_a_family_leaves_as_a_whole(here, capsys):
+    from nas.scale.__main__ import main as scale
+
+    scale(["--phi", "1,2", "--coefficients", "published", "--out", "fam"])
+    command.main(["fam", "--to", "yaml", "--network", "b1"])
+    assert load(here / "exports" / "b1-yaml" / "network.yaml") == load("efficientnet_b1")
+
+
+def test_one_at_a_time_of_those_that_cannot_be_expressed_is_left_out(here, capsys):
+    folder = here / "fam" / "family"
+    folder.mkdir(parents=True)
+    for name in ("mobilenet_v2", "resnet18"):
+        (folder / f"{name}.json").write_text(json.dumps({"name": name, "arch": load(name).at(32).to_dict()}))
+    command.main(["fam", "--to", "timm", "--all", "--out", "out"])
+    assert "left out: --to: timm cannot express resnet18: layout is 'resnet'" in capsys.readouterr().out
+    index = json.loads((here / "out" / "index.json").read_text())
+    assert list(index["refused"]) == ["resnet18-timm"]
+    assert len(index["exports"]) == 1
+
+
+def test_weights_of_a_file_set_the_classes(tmp_path):
+    torch.save(build_model(load("mobilenet_v2"), 7).state_dict(), tmp_path / "w.pth")
+    assert with_weights(Network("it", load("mobilenet_v2")), str(tmp_path / "w.pth")).num_classes == 7
+
+
+def test_old_names_of_densenets_are_known(tmp_path):
+    state = build_model(load("densenet121")).state_dict()
+    names = {name: name.replace("norm1", "norm.1").replace("conv2", "conv.2") for name in state if "denselayer" in name}
+    torch.save({names.get(name, name): tensor for name, tensor in state.items()}, tmp_path / "w.pth")
+    with_weights(Network("it", load("densenet121")), str(tmp_path / "w.pth")).model()
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("EVIL",)
+
+
+def _weights(folder):
+    torch.save(build_model(load("mobilenet_v2"), 7).state_dict(), folder / "other.pth")
+    torch.save({"weight": Evil()}, folder / "evil.pth")
+    (folder / "text.pth").write_text("hello")
+    torch.save({"a": torch.zeros(3)}, folder / "flat.pth")
+    (folder / "full").mkdir()
+    (folder / "full" / "x").write_text("x")
+    (folder / "empty").mkdir()
+    (folder / "bad.json").write_text('{"arch": {"stages": []}}')
+    (folder / "gone.json").write_text(json.dumps({"arch": load("mobilenet_v2").to_dict(), "weights": "no.pt"}))
+
+
+BAD = [
+    (["--to", "timm"], "network: name a run folder, a file or a published network"),
+    (["efficientnet_b0"], "--to"),
+    (["efficientnet_b0", "--to", "tensorflow"], "--to: 'tensorflow' is not one of torchvision, timm, keras, onnx"),
+    (["efficientnet_b0", "--to", "timm,"], "--to: '' is not one of"),
+    (["efficientnet_b9", "--to", "timm"], "did you mean"),
+    (["missing.json", "--to", "timm"], "missing.json: cannot be read"),
+    (["bad.json", "--to", "timm"], "bad.json: stem_channels: missing"),
+    (["gone.json", "--to", "timm"], "no file"),
+    (["empty", "--to", "timm"], "is neither a run folder"),
+    (["efficientnet_b0", "--to", "timm", "--out", "full"], "--out: full is not empty"),
+    (["efficientnet_b0", "--to", "timm", "--out", "text.pth"], "--out: text.pth is a file"),
+    (["efficientnet_b0", "--to", "timm", "--weights", "no.pth"], "--weights: no file no.pth"),
+    (["efficientnet_b0", "--to", "timm", "--weights", "text.pth"], "--weights: text.pth is not a state dict"),
+    (["efficientnet_b0", "--to", "timm", "--weights", "evil.pth"], "--weights: evil.pth is not a state dict"),
+    (["efficientnet_b0", "--to", "timm", "--weights", "flat.pth"], "--weights: flat.pth has no classifier"),
+    (["efficientnet_b0", "--to", "timm", "--weights", "other.pth"], "weights: other.pth are of another network"),
+    (["efficientnet_b0", "--to", "timm", "--num-classes", "0"], "is not an integer >= 1"),
+    (["efficientnet_b0", "--to", "timm", "--all"], "--all: needs a run folder"),
+    (["efficientnet_b0", "--to", "timm", "--network", "x"], "--network: needs a run folder"),
+    (["efficientnet_b0", "--to", "timm", "--int8", "digits"], "--int8: is for --to onnx"),
+    (["efficientnet_b0", "--to", "onnx", "--int8", "nothing"], "nothing"),
+    (["mobilenet_v2", "--to", "onnx", "--int8", "digits"], "10 classes, the network 1000"),
+    (["resnet18", "--to", "timm"], "timm cannot express resnet18"),
+    (["--from", "timm", "--to", "json"], "--from: 'timm' is not of the form timm:NAME or torchvision:NAME"),
+    (["--from", "timm:nothing", "--to", "json"], "timm has no network 'nothing'"),
+    (["--from", "torchvision:vit_b_16", "--to", "json"], "is of a family that is not read"),
+    (["--from", "timm:mixnet_s", "--to", "json"], "is not MBConv"),
+    (["--from", "timm:mobilenetv3_large_100", "--to", "json"], "--from: mobilenetv3_large_100"),
+    (["efficientnet_b0", "--from", "timm:resnet18", "--to", "json"], "network: name a run folder"),
+    (["--from", "timm:mnasnet_100", "--to", "json", "--weights", "other.pth"], "--weights: does not go with --from"),
+]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(flags, message, here, capsys):
+    _weights(here)
+    before = set(here.rglob("*"))
+    with pytest.raises((UserError, SystemExit)) as raised:
+        command.main(flags)
+    out, err = capsys.readouterr()
+    assert message in " ".join((err if raised.type is SystemExit else str(raised.value)).split())
+    assert "EVIL" not in out
+    assert set(here.rglob("*")) == before
+
+
+def test_a_missing_extra_is_named(here, monkeypatch):
+    monkeypatch.setattr("nas.export.targets.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"keras, not installed here: pip install 'nas-scaling\[keras\]'"):
+        command.main(["efficientnet_b0", "--to", "keras"])
+
+
+READ = {
+    "torchvision:efficientnet_b0": "efficientnet_b0",
+    "torchvision:efficientnet_v2_s": "efficientnet_v2_s",
+    "torchvision:mobilenet_v2": "mobilenet_v2",
+    "timm:efficientnet_b1": "efficientnet_b1",
+}
+
+
+@pytest.mark.parametrize("source", READ)
+def test_builders_networks_are_read_back_as_the_published_ones(source):
+    found, published = read(source).arch, load(READ[source])
+    assert found.stages == published.stages
+    assert found.layout == published.layout or source.startswith("timm")
+    assert found.resolution == published.resolution or source.startswith("timm")  # which has weights of its own
+
+
+def test_tensorflows_padding_is_read():
+    assert read("timm:tf_efficientnetv2_b0").arch.padding == "same"
+
+
+@pytest.mark.parametrize("space", ["v1", "v2", "v2_s"])
+def test_block_strings_are_read_back(space):
+    rng, found = random.Random(0), load_space(space)
+    for _ in range(50):
+        stages = found.sample(rng).stages
+        assert tuple(stage_of(stage.text) for stage in stages) == stages
+
+
+@pytest.mark.parametrize("text", ["xx_r1", "ir_r1_k3_s1_e6", "ir_r1_k3_s1_e6_c8_q5", "ir_r1_k4_s1_e6_c8", "", "ir_k"])
+def test_a_wrong_block_string_is_refused(text):
+    with pytest.raises(UserError):
+        stage_of(text)
+
+
+@pytest.mark.parametrize("ratio", [0.25, 1 / 3, 1 / 24, 0.1 + 0.2])
+def test_no_ratio_is_lost_in_a_block_string(ratio):
+    text = f"ir_r1_k3_s1_e6_c16_se{ratio}"
+    assert stage_of(stage_of(text).text).se_ratio == ratio
