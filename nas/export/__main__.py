@@ -28,6 +28,7 @@ targets (--to, several with commas between):
   timm         a page of Python with an arch_def for timm's EfficientNet, and weights
   keras        a page of Python for Keras 3, any backend, and weights
   onnx         an ONNX file with a free batch size
+  executorch   a program for phones, by XNNPACK, for one image a call
   json, yaml   the network itself, and weights: nas.load("network.json") in Python
 
 weights: those that a confirmation (nas.search --confirm) has trained, of the seed that validated best; or of a file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pprint
 import re
+import textwrap
 from importlib.metadata import version
 from pathlib import Path
 from string import Template
@@ -14,14 +15,18 @@ from search_spaces import Arch
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDTH = 100
+ACTIVATIONS = {"silu": "SiLU", "relu": "ReLU", "relu6": "ReLU6", "hardswish": "Hardswish"}  # in torch.nn
 PLAIN = re.compile(r"[^A-Za-z0-9_.+ -]")
 
 
-def generated(template: str, network: Network, **values: str) -> str:
-    """The file ``templates/<template>.txt`` with ``$name`` replaced: by code of ``values``, and by what every generated
+def template(name: str) -> str:
+    return (TEMPLATES / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def generated(name: str, network: Network, **values: str) -> str:
+    """The template ``name`` with ``$name`` replaced: by code of ``values``, and by what every generated
     file tells of the network."""
-    text = (TEMPLATES / f"{template}.txt").read_text(encoding="utf-8")
-    return Template(text).substitute(values | {"about": about(network), "images": images(network)})
+    return Template(template(name)).substitute(values | {"about": about(network), "images": images(network)})
 
 
 def about(network: Network) -> str:
@@ -55,6 +60,11 @@ def call(name: str, *arguments: Any, **keywords: Any) -> str:
     """``name(...)`` with plain data as literals."""
     parts = [literal(one) for one in arguments] + [f"{key}={literal(value)}" for key, value in keywords.items()]
     return f"{name}({', '.join(parts)})"
+
+
+def why(builder: str, reason: str) -> str:
+    """For a docstring: why torchvision's own ``builder`` is not used."""
+    return textwrap.fill(f"torchvision's own {builder} does not have such a network: {reason}.", WIDTH)
 
 
 def norm(arch: Arch) -> str:

@@ -40,9 +40,7 @@ class Onnx(Target):
         content = to_onnx(model.eval(), (2, 3, side, side), free_batch=True)
         onnx.checker.check_model(content, full_check=True)
         (folder / FILE).write_bytes(content)
-        about = {"name": network.name, "input": "images", "output": "logits", "resolution": side}
-        about |= {"mean": network.mean, "std": network.std, "classes": network.classes, "origin": network.origin}
-        (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_about(network, folder)
 
     def load(self, network: Network, folder: Path) -> Loaded:
         import onnx
@@ -66,6 +64,13 @@ class Onnx(Target):
             return {}
         check(self._int8, network)
         return {"int8": quantise(network, folder / FILE, self._int8)}
+
+
+def write_about(network: Network, folder: Path) -> None:
+    """What a file of operators does not say: how images are prepared, and what the outputs mean."""
+    about = {"name": network.name, "input": "images", "output": "logits", "resolution": network.arch.resolution}
+    about |= {"mean": network.mean, "std": network.std, "classes": network.classes, "origin": network.origin}
+    (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _counted(graph: Any) -> tuple[int, int, int]:

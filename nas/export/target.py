@@ -23,10 +23,11 @@ CODE, WEIGHTS = "network.py", "weights.pt"
 
 @dataclass(frozen=True)
 class Loaded:
-    """An export as its user has it. count: its parameters, and its MACs at the network's resolution. run: images
+    """An export as its user has it. count: its parameters, and its MACs at the network's resolution; None: nothing can
+    be counted in it. run: images
     (N, 3, R, R) to logits (N, classes), float32 on the CPU."""
 
-    count: Callable[[], tuple[int, int]]
+    count: Callable[[], tuple[int, int]] | None
     run: Callable[[Tensor], Tensor]
 
 

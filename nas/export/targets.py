@@ -26,6 +26,9 @@ TARGETS = {
     "timm": Entry("nas.export.timm_code:Timm", "arch_def and arguments for timm, weights", ("timm",), "timm"),
     "keras": Entry("nas.export.keras_code:Keras", "Python code for Keras 3, weights", ("keras",), "keras"),
     "onnx": Entry("nas.export.onnx_file:Onnx", "ONNX file", ("onnx", "onnxscript", "onnxruntime"), "onnx"),
+    "executorch": Entry(
+        "nas.export.executorch_file:ExecuTorch", "program for ExecuTorch (phones)", ("executorch",), "executorch"
+    ),
     "json": Entry("nas.export.arch_file:Json", "the Arch as JSON, weights"),
     "yaml": Entry("nas.export.arch_file:Yaml", "the Arch as YAML, weights"),
 }

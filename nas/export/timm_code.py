@@ -11,7 +11,6 @@ from torch import nn
 from nas.export import code
 from nas.export.network import Network
 from nas.export.target import CODE, WEIGHTS, Loaded, Target, run_code, save_in_order, stage_name, torch_loaded
-from nas.export.torchvision_code import ACTIVATIONS
 from search_spaces import Arch
 from search_spaces.arch import MOBILE_LAYOUTS, Stage
 
@@ -86,7 +85,7 @@ def _source(network: Network) -> str:
     functions = SQUEEZE if rounds_up else ""
     if before:
         functions += f"\n\nSQUEEZES = {code.literal(before)}\n" if rounds_up else f"SQUEEZES = {code.literal(before)}\n"
-        functions += BEFORE.replace("$activation", ACTIVATIONS[arch.activation])
+        functions += BEFORE.replace("$activation", code.ACTIVATIONS[arch.activation])
     return code.generated(
         "timm",
         network,
@@ -98,7 +97,7 @@ def _source(network: Network) -> str:
         stem_kernel=str(arch.stem_kernel),
         stride=str(max(32, arch.stem_stride * math.prod(stage.stride for stage in arch.stages))),
         padding=repr("same" if arch.padding == "same" else ""),
-        activation=ACTIVATIONS[arch.activation],
+        activation=code.ACTIVATIONS[arch.activation],
         norm=code.norm(arch),
         squeeze="partial(SqueezeExcite, rd_round_fn=squeeze)" if rounds_up else "SqueezeExcite",
         after="\n    add_squeezes(model)" if before else "",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
 from torch import nn
 
 from nas.export import code
 from nas.export.network import Network
+from nas.export.residual_code import residual
 from nas.export.target import CODE, WEIGHTS, Loaded, Target, run_code, save_in_order, stage_name, torch_loaded
 from search_spaces import Arch
 
-ACTIVATIONS = {"silu": "SiLU", "relu": "ReLU", "relu6": "ReLU6", "hardswish": "Hardswish"}
 CONFIGS = {"mbconv": "MBConvConfig", "fused_mbconv": "FusedMBConvConfig"}
-RESNET_WIDTHS = (64, 128, 256, 512)
 CONV_SAME = '''class ConvSame(nn.Conv2d):
     """TensorFlow's SAME padding: at even sizes with stride 2 the odd pixel goes bottom and right."""
 
@@ -34,8 +32,6 @@ class Torchvision(Target):
     packages, tolerance, batches = ("torch", "torchvision"), 1e-5, (1, 2)
 
     def obstacle(self, arch: Arch) -> str | None:
-        if arch.layout in ("resnet", "resnet_v2"):
-            return _beyond_resnet(arch)
         return None
 
     def write(self, network: Network, model: nn.Module, folder: Path) -> None:
@@ -49,8 +45,8 @@ class Torchvision(Target):
 
 def _source(network: Network) -> str:
     layout = network.arch.layout
-    if layout == "resnet":
-        return _resnet(network)
+    if layout in ("resnet", "resnet_v2"):
+        return residual(network)
     if layout == "densenet":
         return _densenet(network)
     why = beyond_efficientnet(network.arch)
@@ -124,11 +120,11 @@ def _mobile(network: Network, why: str) -> str:
     return code.generated(
         "torchvision_mobile",
         network,
-        why=textwrap.fill(f"torchvision's own EfficientNet does not have such stages: {why}.", code.WIDTH),
+        why=code.why("EfficientNet", why),
         functional="\nimport torch.nn.functional as F" if same else "",
         stages=rows(arch),
         norm=code.norm(arch),
-        activation=ACTIVATIONS[arch.activation],
+        activation=code.ACTIVATIONS[arch.activation],
         conv_class=CONV_SAME if same else "",
         conv=f"{'ConvSame' if same else 'nn.Conv2d'}(cin, cout, kernel, stride{padding}, {groups})",
         stem_width=str(arch.stem_channels),
@@ -136,41 +132,6 @@ def _mobile(network: Network, why: str) -> str:
         stem_stride=str(arch.stem_stride),
         stem_pool=", nn.MaxPool2d(3, 2, 1)" if arch.stem_pool else "",
         head=head if arch.head_channels else "",
-    )
-
-
-def _beyond_resnet(arch: Arch) -> str | None:
-    fixed = {"layout": "resnet", "activation": "relu", "stem_channels": 64, "stem_kernel": 7, "stem_stride": 2}
-    for name, value in {**fixed, "stem_pool": True, "head_channels": 0}.items():
-        if getattr(arch, name) != value:
-            return f"{name} is {getattr(arch, name)!r}, torchvision's ResNet has {value!r}"
-    shape = [(s.block, s.groups, s.stride, s.channels) for s in arch.stages]
-    first = arch.stages[0]
-    per = 1 if first.block == "basic" else 4
-    strides, widths = (1, 2, 2, 2), [width * per for width in RESNET_WIDTHS]
-    usual = [(first.block, first.groups, *pair) for pair in zip(strides, widths, strict=True)]
-    if shape != usual or len({stage.expansion for stage in arch.stages}) > 1:
-        return f"stages: torchvision's ResNet has four, of strides {strides} and widths {tuple(widths)}"
-    for index, stage in enumerate(arch.stages):
-        if stage.se_ratio:
-            return f"{stage_name(index, arch)}: torchvision's ResNet has no squeeze-and-excitation"
-        if stage.kernel != 3 or not stage.skip:
-            return f"{stage_name(index, arch)}: torchvision's ResNet has kernel 3 and residual connections"
-    return None
-
-
-def _resnet(network: Network) -> str:
-    first = network.arch.stages[0]
-    # Inner width: int(planes * width_per_group / 64) * groups, with planes 64 in the first stage.
-    inner = first.channels // first.expansion
-    return code.generated(
-        "torchvision_resnet",
-        network,
-        block="BasicBlock" if first.block == "basic" else "Bottleneck",
-        layers=str([stage.layers for stage in network.arch.stages]),
-        groups=str(first.groups),
-        width=str(inner // first.groups),
-        norm=code.norm(network.arch),
     )
 
 
