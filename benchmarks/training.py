@@ -1,10 +1,12 @@
 """What does a training of ours lose to everything that is not arithmetic, and what does it gain over reading files?
 
     python benchmarks/training.py bare                                          # 5 minutes
+    python benchmarks/training.py compile                                       # 8 minutes
     python benchmarks/training.py timm --photos DIR --script TRAIN.py --python PYTHON   # 15 minutes
 
 bare: images a second of nas.training (batches read, normalised, trained, under the lease) over those of a bare loop of
 forward, backward and optimizer step on one batch that lies in memory as floats; the same network, one thread, in turn.
+compile: what torch.compile costs and saves, on the same networks; no bar.
 timm: images a second of two trainings at once, as a search runs them, each with a core, over those of two runs of
 timm's train.py, each with a core and one worker process of its loader; the same network, batch, resolution and
 photographs (JPEGs of DIR, in class folders), without augmentation and with (random resized crops, mirroring,
@@ -25,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,46 @@ def bare(console: Console, rounds: int, settings: Sequence[tuple[str, float, int
     return held
 
 
+def compiled(console: Console, rounds: int, settings: Sequence[tuple[str, float, int, int]]) -> bool:
+    """Steps eagerly and compiled, in turn; after how many steps the time that compiling took has come back."""
+    for name, width, side, batch_size in settings:
+        x = torch.randn(batch_size, 3, side, side, device=DEVICE).contiguous(memory_format=torch.channels_last)
+        y = torch.randint(0, 10, (batch_size,), device=DEVICE)
+        eager, quick = (_stepper(network(name, width, side), x, y, compile) for compile in (False, True))
+        eager()
+        took_s = _timed(quick)
+        pairs = [(_timed(eager), _timed(quick)) for _ in range(10 * rounds + 1)][1:]
+        eager_s, quick_s = (statistics.median(times) for times in zip(*pairs, strict=True))
+        saved_s = eager_s - quick_s
+        after = f"pays after {took_s / saved_s:,.0f} steps" if saved_s > 0 else "never pays"
+        console.print(
+            f"{name} x {width:g}, {side} px, batch {batch_size}: compiled in {took_s:.0f} s, a step "
+            f"{1e3 * quick_s:.0f} ms instead of {1e3 * eager_s:.0f}: {after}"
+        )
+    return True
+
+
+def _stepper(arch: Arch, x: torch.Tensor, y: torch.Tensor, compile: bool) -> Callable[[], None]:
+    model = build_model(arch, 10).to(DEVICE).to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    call = torch.compile(model) if compile else model
+
+    def step() -> None:
+        loss = F.cross_entropy(call(x), y)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def _timed(call: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    call()
+    _settle()
+    return time.perf_counter() - start
+
+
 def ours_at_once(folder: str, arch: Arch, side: int, settings: dict[str, Any]) -> float:
     """Images a second of all together."""
     context = multiprocessing.get_context("spawn")
@@ -184,7 +226,7 @@ def against_timm(console: Console, rounds: int, photos: str, script: Path, pytho
 
 def main(argv: Sequence[str]) -> None:
     parser = command.Parser("python benchmarks/training.py", description=__doc__.split("\n")[0])
-    parser.add_argument("part", choices=("bare", "timm"))
+    parser.add_argument("part", choices=("bare", "compile", "timm"))
     parser.add_argument("--rounds", type=command.positive_int, default=5)
     parser.add_argument("--photos", help="folder of class folders")
     parser.add_argument("--script", type=Path, help="timm's train.py")
@@ -194,10 +236,11 @@ def main(argv: Sequence[str]) -> None:
     made = environment.describe(int(DEVICE.type == "cuda"))
     console.print(f"machine: {made['cpu']}, {made['cpus']} cores; torch {made['torch']}, Python {made['python']}")
     torch.set_num_threads(1)
-    if args.part == "bare":
+    if args.part in ("bare", "compile"):
         large = [(name, 1.0, side, 256) for name in ("efficientnet_b0", "efficientnet_v2_s") for side in (128, 224)]
         small = [("efficientnet_b0", 0.25, 32, 32), ("efficientnet_b0", 0.25, 64, 32), ("efficientnet_b0", 1.0, 64, 32)]
-        held = bare(console, args.rounds, large if DEVICE.type == "cuda" else small)
+        measure = bare if args.part == "bare" else compiled
+        held = measure(console, args.rounds, large if DEVICE.type == "cuda" else small)
     else:
         held = against_timm(console, args.rounds, args.photos, args.script, args.python)
     if not held:

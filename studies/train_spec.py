@@ -31,7 +31,8 @@ class TrainSpec:
     ema: decay of the averaged weights that are validated; 0: none. clip_norm: of the gradient; 0: not clipped.
     weights: file of a state dict to begin with, as far as it fits. frozen: share of the layers that do not learn.
     norm: ``frozen``, batch norm with the statistics of ``weights``, or ``group``, group norm instead.
-    amp: half precision; True: on a GPU the best that it has. compile: by torch.compile.
+    amp: half precision; True: on a GPU the best that it has. compile: by torch.compile, which pays in
+        long trainings only (on one core after 5,000 to 20,000 steps, benchmarks/training.py), so no search's default.
     """
 
     recipe: str = "short"
