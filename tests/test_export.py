@@ -180,6 +180,51 @@ def test_a_wrong_export_is_noticed_and_not_kept(what, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+class Kept(type(target("torchvision"))):
+    """What is changed in what is kept only, which has fresh weights and tiny outputs."""
+
+    def __init__(self, change):
+        self.change, self.calls = change, 0
+
+    def load(self, network, folder):
+        self.calls += 1
+        if self.calls == 2:
+            self.change(folder)
+        return super().load(network, folder)
+
+
+def _weights(change):
+    def changed(folder):
+        state = torch.load(folder / "weights.pt", weights_only=True)
+        torch.save({name: change(tensor) for name, tensor in state.items()}, folder / "weights.pt")
+
+    return changed
+
+
+@pytest.mark.parametrize("change", [lambda tensor: tensor * 0, lambda tensor: tensor * float("nan")])
+def test_what_is_kept_is_tried_itself(change, tmp_path):
+    with pytest.raises(NotTheSame):
+        export("torchvision", Kept(_weights(change)), Network("it", load("mobilenet_v2").at(32)), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+class Settings(type(target("torchvision"))):
+    def load(self, network, folder):
+        text = (folder / "network.py").read_text()
+        (folder / "network.py").write_text(text.replace("momentum=0.1", "momentum=0.9"))
+        return super().load(network, folder)
+
+
+def test_settings_that_no_output_shows_are_compared(tmp_path):
+    with pytest.raises(NotTheSame, match="batch norm settings DIFFER"):
+        export("torchvision", Settings(), Network("it", ODD["squeezes"], 5), tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mnasnet_a1"])
+def test_rounding_in_small_maps_is_no_difference(name, tmp_path):
+    assert export("onnx", target("onnx"), Network(name, load(name).at(32)), tmp_path / "out").verification.passed
+
+
 def test_every_tensor_of_a_randomised_network_differs_from_the_fresh_one():
     model = build_model(ODD["squeezes"], 5).eval()
     state = verify.randomised(model, torch.randn(2, 3, 32, 32)).state_dict()

@@ -14,6 +14,7 @@ from nas.export import __main__ as command
 from nas.export.network import Network
 from nas.export.reading import read
 from nas.export.sources import of_run, with_weights
+from nas.training.weights import to_group_norm
 from search_spaces import UserError, load
 from search_spaces.build import build_model
 from search_spaces.space_file import load_space
@@ -116,6 +117,31 @@ def test_old_names_of_densenets_are_known(tmp_path):
     with_weights(Network("it", load("densenet121")), str(tmp_path / "w.pth")).model()
 
 
+def test_weights_of_old_files_are_read(tmp_path):
+    state = build_model(load("mobilenet_v2"), 7).state_dict()
+    torch.save(state, tmp_path / "w.pth", _use_new_zipfile_serialization=False)
+    assert with_weights(Network("it", load("mobilenet_v2")), str(tmp_path / "w.pth")).num_classes == 7
+
+
+def test_the_origin_of_weights_is_kept(here, capsys):
+    command.main(["mobilenet_v2", "--to", "json", "--num-classes", "3"])
+    command.main(["exports/mobilenet_v2-json/network.json", "--to", "yaml", "--out", "again"])
+    assert capsys.readouterr().out.count("weights: freshly initialised;") == 2
+
+
+def test_names_that_are_alike_as_folders_or_strange(here, capsys):
+    folder = here / "fam" / "family"
+    folder.mkdir(parents=True)
+    for number, name in enumerate(("a b", "a_b", "a[/x]b/../c")):
+        arch = load("mobilenet_v2").at(32 + 32 * number).to_dict()
+        (folder / f"{number}.json").write_text(json.dumps({"name": name, "arch": arch}))
+    command.main(["fam", "--to", "json", "--all"])
+    index = json.loads((here / "exports" / "fam" / "index.json").read_text())
+    assert [entry["network"] for entry in index["exports"]] == ["a b", "a_b", "a[/x]b/../c"]
+    assert len(list((here / "exports" / "fam").iterdir())) == 4
+    command.main(["fam", "--to", "json", "--network", "a b"])
+
+
 class Evil:
     def __reduce__(self):
         return print, ("EVIL",)
@@ -130,10 +156,25 @@ def _weights(folder):
     (folder / "full" / "x").write_text("x")
     (folder / "empty").mkdir()
     (folder / "bad.json").write_text('{"arch": {"stages": []}}')
+    for name, about in ODD.items():
+        (folder / f"{name}.json").write_text(json.dumps({"arch": load("mobilenet_v2").to_dict()} | about))
+    model = build_model(load("mobilenet_v2"))
+    to_group_norm(model)
+    torch.save(model.state_dict(), folder / "group.pth")
+    (folder / "link").symlink_to(folder / "empty")
     (folder / "gone.json").write_text(json.dumps({"arch": load("mobilenet_v2").to_dict(), "weights": "no.pt"}))
 
 
+ODD = {"nan": {"mean": [float("nan"), 0, 0]}, "names": {"classes": ["a"], "num_classes": 5}, "text": {"classes": "ab"}}
 BAD = [
+    (["nan.json", "--to", "json"], "nan.json: mean: [nan, 0, 0] is not three numbers"),
+    (["names.json", "--to", "json"], "classes: 1 names, but 5 classes"),
+    (["text.json", "--to", "json"], "classes: 'ab' is not a list of names"),
+    (["mobilenet_v2", "--to", "json", "--weights", "group.pth"], "were trained with group norm"),
+    (["mobilenet_v2", "--to", "json", "--out", "link"], "--out: link is a link"),
+    (["--from", "torchvision:fasterrcnn_resnet50_fpn", "--to", "json"], "torchvision has no network"),
+    (["--from", "timm:hf-hub:foo/bar", "--to", "json"], "timm has no network"),
+    (["--from", "timm:../x", "--to", "json"], "timm has no network"),
     (["--to", "timm"], "network: name a run folder, a file or a published network"),
     (["efficientnet_b0"], "--to"),
     (["efficientnet_b0", "--to", "tensorflow"], "--to: 'tensorflow' is not one of torchvision, timm, keras, onnx"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +94,7 @@ def _check_flags(args: argparse.Namespace) -> None:
             raise UserError(f"{flag}: does not go with --from")
     if args.weights and args.num_classes:
         raise UserError("--num-classes: the weights have their own")
-    if args.int8 and "onnx" not in args.to:
+    if args.int8 and "onnx" not in args.to.split(","):
         raise UserError("--int8: is for --to onnx")
     if args.weights and args.all:
         raise UserError("--weights: does not go with --all")
@@ -109,56 +110,76 @@ def _networks(args: argparse.Namespace) -> list[Network]:
     if not Path(args.network).is_dir():
         return [sources.network_of(args.network, args.weights, args.num_classes)]
     found = sources.of_run(Path(args.network))
-    if args.all:
-        return list(found.values())
-    if args.member and args.member not in found:
-        raise UserError(f"--network: {args.member!r} is not one of {', '.join(found)}")
-    name = args.member or next(iter(found))
-    if not args.member and len(found) > 1:
-        print(f"{name}, the first of {len(found)}: {', '.join(found)} (--network or --all for others)")
-    network = found[name]
-    return [sources.with_weights(network, args.weights) if args.weights else network]
+    if not args.all:
+        names = [name for name, network in found.items() if args.member in (None, name, network.name)]
+        if not names:
+            raise UserError(f"--network: {args.member!r} is not one of {', '.join(found)}")
+        if not args.member and len(found) > 1:
+            print(f"{names[0]}, the first of {len(found)}: {', '.join(found)} (--network or --all for others)")
+        found = {names[0]: found[names[0]]}
+    networks = list(found.values())
+    if args.weights:
+        networks = [sources.with_weights(network, args.weights) for network in networks]
+    if args.num_classes:
+        networks = [sources.with_classes(network, args.num_classes) for network in networks]
+    return networks
+
+
+def _places(args: argparse.Namespace, wanted: Sequence[str], networks: Sequence[Network]) -> tuple[Path, list[Path]]:
+    """The folder that all lie in, and that of each export, networks first. Raises UserError where one is not free."""
+    from nas.export import writing
+
+    if len(networks) * len(wanted) == 1 and not args.all:
+        root = args.out or EXPORTS / f"{_plain(networks[0].name)}-{wanted[0]}"
+        places = [root]
+    else:
+        root = args.out or EXPORTS / (Path(args.network).resolve().name if args.all else _plain(networks[0].name))
+        names = [_plain(network.name) for network in networks]
+        if len(set(names)) < len(names):
+            names = [f"{name}-{network.arch.id}" for name, network in zip(names, networks, strict=True)]
+        places = [root / f"{name}-{target}" for name in names for target in wanted]
+    for folder in (root, *places):
+        writing.check_free(folder)
+    return root, places
+
+
+def _plain(name: str) -> str:
+    return UNSAFE.sub("_", name)
 
 
 def _export(args: argparse.Namespace, wanted: Sequence[str], networks: Sequence[Network]) -> None:
     from rich.console import Console
+    from rich.text import Text
 
     from nas.export import writing
 
-    console, refused = Console(), dict[str, str]()
+    console, refused, wrong = Console(), dict[str, str](), list[str]()
     exports: list[Exported] = []
-    many = len(networks) * len(wanted) > 1
-    root = args.out or (EXPORTS / Path(args.network).name if args.all else EXPORTS)
-    indexed = args.all or (many and args.out is not None)
-    if indexed:
-        writing.check_free(root)
-    folders = {}
-    for network in networks:
-        for name in wanted:
-            inside = root / f"{UNSAFE.sub('_', network.name)}-{name}"
-            folders[network.name, name] = args.out if args.out and not indexed else inside
-            writing.check_free(folders[network.name, name])
+    root, places = _places(args, wanted, networks)
     made = {name: _target(name, args, networks) for name in wanted}
-    with console.status("") as status:
-        for network in networks:
-            for name in wanted:
-                status.update(f"{network.name} to {name}: writing and verifying")
+    pairs = [(network, name) for network in networks for name in wanted]
+    try:
+        with console.status("") as status:
+            for (network, name), folder in zip(pairs, places, strict=True):
+                status.update(Text(f"{network.name} to {name}: writing and verifying"))
                 try:
-                    one = writing.export(name, made[name], network, folders[network.name, name])
-                except UserError as error:
-                    if not many:
+                    exports.append(writing.export(name, made[name], network, folder))
+                except (UserError, writing.NotTheSame) as error:
+                    wrong += [str(error)] if isinstance(error, writing.NotTheSame) else []
+                    if len(pairs) == 1 and not wrong:
                         raise
                     refused[f"{network.name}-{name}"] = str(error)
                     console.print(f"left out: {error}", style="yellow", soft_wrap=True, markup=False)
-                    continue
-                exports.append(one)
-                _tell(console, one)
-    if indexed:
-        root.mkdir(parents=True, exist_ok=True)
-        writing.write_index(root, exports, refused)
-        console.print(f"index: {root / writing.INDEX}", soft_wrap=True, markup=False)
-    if refused and not exports:
-        raise UserError(f"--to: none of {len(refused)} networks could be exported")
+                else:
+                    _tell(console, exports[-1])
+    finally:
+        if exports and places != [root]:
+            writing.write_index(root, exports, refused)
+            console.print(f"index: {root / writing.INDEX}", soft_wrap=True, markup=False)
+    if wrong:
+        sys.exit(1)
+    if not exports:
+        raise UserError(f"--to: none of {len(pairs)} exports could be written")
 
 
 def _target(name: str, args: argparse.Namespace, networks: Sequence[Network]) -> Target:

@@ -47,6 +47,8 @@ class Network:
                 if ours is None or theirs is None:
                     if name.endswith("num_batches_tracked"):
                         continue
+                    if name.endswith("running_mean") and name.replace("running_mean", "weight") in self.weights:
+                        raise UserError(f"weights: {self.origin} were trained with group norm, which no target has")
                     lacks = "they lack" if theirs is None else "here is no"
                     raise UserError(f"weights: {self.origin} are of another network: {lacks} {name}")
                 if ours.shape != theirs.shape:

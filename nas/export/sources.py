@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,10 +31,23 @@ def network_of(what: str, weights: str | None = None, num_classes: int | None = 
         about = content if isinstance(content, dict) and "arch" in content else {}
     name = str(about.get("name") or (what if what in catalogue() else path.stem))
     network = replace(Network(name, arch), **_described(about, path))
+    origin = None
     if about.get("weights") and not weights:
-        weights = str(path.with_name(Path(str(about["weights"])).name))
-    classes = num_classes or _known_classes(arch, about) or network.num_classes
-    return with_weights(network, weights) if weights else replace(network, num_classes=classes)
+        weights, origin = str(path.with_name(Path(str(about["weights"])).name)), str(about.get("origin") or path)
+    if not weights:
+        return with_classes(network, num_classes or _known_classes(arch, about) or network.num_classes)
+    if num_classes:
+        raise UserError(f"--num-classes: {num_classes}, but {weights} has its own")
+    return with_weights(network, weights, origin)
+
+
+def with_classes(network: Network, num_classes: int) -> Network:
+    """Raises UserError where they have names, and of another number, or the weights are of another one."""
+    if network.weights is not None and num_classes != network.num_classes:
+        raise UserError(f"--num-classes: {num_classes}, but {network.origin} has {network.num_classes}")
+    if network.classes and len(network.classes) != num_classes:
+        raise UserError(f"classes: {len(network.classes)} names, but {num_classes} classes")
+    return replace(network, num_classes=num_classes)
 
 
 def with_weights(network: Network, path: str, origin: str | None = None) -> Network:
@@ -90,7 +104,7 @@ def _trained(network: Network, records: list[TrialRecord], folder: Path) -> Netw
         if path.is_file():
             origin = f"{runfolder.CONFIRM}/{path.parent.name}/{path.name}, top-1 {record.metric('top1'):.2f}%"
             return with_weights(network, str(path), origin)
-    return network
+    return replace(network, origin=f"{network.origin}, since the confirmation has kept no weights")
 
 
 def _classes_of(record: TrialRecord) -> int | None:
@@ -100,12 +114,12 @@ def _classes_of(record: TrialRecord) -> int | None:
 def _known_classes(arch: Arch, about: Mapping[str, Any]) -> int | None:
     """What a file says, or what its number of parameters means."""
     given, params = about.get("num_classes"), about.get("params")
-    if isinstance(given, int) and given > 0:
+    if isinstance(given, int) and not isinstance(given, bool) and given > 0:
         return given
-    if not isinstance(params, int | float):
+    if not _is_number(params):
         return None
     one, two = (cost.count(arch, classes).params for classes in (1, 2))
-    classes, rest = divmod(int(params) - one, two - one)
+    classes, rest = divmod(int(params or 0) - one, two - one)
     return classes + 1 if rest == 0 and classes >= 0 else None
 
 
@@ -115,7 +129,7 @@ def _described(about: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if classes := about.get("classes"):
         if not isinstance(classes, (list, tuple)):
             raise UserError(f"{path}: classes: {classes!r} is not a list of names")
-        found["classes"] = tuple(str(name) for name in classes)
+        found["classes"] = tuple(str(name).encode("utf-8", "replace").decode() for name in classes)
     for name in ("mean", "std"):
         if (values := about.get(name)) is not None:
             if not isinstance(values, (list, tuple)) or len(values) != 3 or not all(_is_number(v) for v in values):
@@ -125,4 +139,4 @@ def _described(about: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -24,11 +24,12 @@ CODE, WEIGHTS = "network.py", "weights.pt"
 @dataclass(frozen=True)
 class Loaded:
     """An export as its user has it. count: its parameters, and its MACs at the network's resolution; None: nothing can
-    be counted in it. run: images
+    be counted in it. module: where it is one of torch. run: images
     (N, 3, R, R) to logits (N, classes), float32 on the CPU."""
 
     count: Callable[[], tuple[int, int]] | None
     run: Callable[[Tensor], Tensor]
+    module: nn.Module | None = None
 
 
 class Target(Protocol):
@@ -65,7 +66,7 @@ def torch_loaded(model: nn.Module, resolution: int) -> Loaded:
             logits: Tensor = model(x)
         return logits
 
-    return Loaded(partial(counted, model, resolution), run)
+    return Loaded(partial(counted, model, resolution), run, model)
 
 
 def counted(model: nn.Module, resolution: int) -> tuple[int, int]:

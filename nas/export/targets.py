@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -34,6 +35,9 @@ TARGETS = {
 }
 
 
+BACKENDS = ("torch", "jax", "tensorflow", "openvino")  # of Keras
+
+
 def names(text: str) -> list[str]:
     """Of ``--to``: names with commas between. Raises UserError."""
     found = list(dict.fromkeys(name.strip() for name in text.split(",")))
@@ -50,6 +54,9 @@ def check(wanted: Sequence[str]) -> None:
         if missing := [module for module in entry.modules if find_spec(module) is None]:
             what = f"{', '.join(missing)}, not installed here"
             raise UserError(f"--to: {name} needs {what}: pip install 'nas-scaling[{entry.extra}]'")
+    backend = os.environ.get("KERAS_BACKEND", "torch")
+    if "keras" in wanted and (backend not in BACKENDS or find_spec(backend) is None):
+        raise UserError(f"KERAS_BACKEND: {backend!r} is not installed here, or not one of {', '.join(BACKENDS)}")
 
 
 def target(name: str) -> Target:

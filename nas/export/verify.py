@@ -17,20 +17,30 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from nas.export.network import Network
 from nas.export.target import Loaded, Target, counted
 
-SCALE = 0.2  # of batch norms in a randomised network, where fresh ones have 1: activations stay in their linear part
+TINY = 1e-30
+SCALE = 0.2  # of batch norms in a randomised network, where fresh ones have 1: activations stay near their linear part
+FEW, SMALL = 8, 128  # images that statistics are of, up to which side in pixels: maps of one pixel have one value each
 
 
 @dataclass(frozen=True)
 class Verification:
-    """max_abs_diff: the largest difference of an output of order 1 (``output_std``) with randomised weights and batch
-    norm statistics; max_abs_diff_exported: with the weights that were written."""
+    """max_abs_diff: the largest difference of an output of order 1 (``output_std``) with disguised weights and
+    statistics; max_abs_diff_exported: with those that were written, as a share of the outputs' standard deviation.
+
+    rounding: by how much our own outputs differ from those in float64, where that had to be known because a difference
+    was above ``tolerance``: what is no more than twice as large is the float32 of the network, not another network.
+    settings_equal: eps and momentum of batch norms, where the target has such modules.
+    """
 
     target: str
     params_equal: bool | None
     macs_equal: bool | None
+    settings_equal: bool | None
     max_abs_diff: float
     max_abs_diff_exported: float
     tolerance: float
+    rounding: float
+    rounding_exported: float
     output_std: float
     params: int
     macs: int
@@ -40,8 +50,9 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        close = max(self.max_abs_diff, self.max_abs_diff_exported) <= self.tolerance
-        return close and self.params_equal is not False and self.macs_equal is not False
+        close = self.max_abs_diff <= max(self.tolerance, 2 * self.rounding)
+        kept = self.max_abs_diff_exported <= max(self.tolerance, 2 * self.rounding_exported)
+        return close and kept and False not in (self.params_equal, self.macs_equal, self.settings_equal)
 
     def to_dict(self) -> dict[str, object]:
         return {"passed": self.passed} | asdict(self)
@@ -51,30 +62,41 @@ class Verification:
         counts = f"parameters {_equal(self.params_equal)}, MACs {_equal(self.macs_equal)}"
         if self.params_equal is None:
             counts = "nothing to count in the file"
-        return f"{counts}, outputs within {max(self.max_abs_diff, self.max_abs_diff_exported):.1e}"
+        if self.settings_equal is False:
+            counts += ", batch norm settings DIFFER"
+        rounding = f" (float32 itself {self.rounding:.1e})" if self.rounding else ""
+        return (
+            f"{counts}, outputs within {self.max_abs_diff:.1e}{rounding}, as written {self.max_abs_diff_exported:.1e}"
+        )
 
 
 def verified(name: str, target: Target, network: Network, model: nn.Module, folder: Path) -> Verification:
-    """Of what ``target`` has written of ``model`` to ``folder``; and of a copy with random weights, written elsewhere,
-    since weights fresh from initialisation and their statistics (means of 0, variances of 1) hide mistakes."""
+    """Of what ``target`` has written of ``model`` to ``folder``; and of a ``randomised`` copy, written elsewhere, since
+    fresh biases and statistics (means of 0, variances of 1) hide mistakes."""
     resolution = network.arch.resolution
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(max(target.batches), 3, resolution, resolution, generator=generator)
+    count = max(*target.batches, FEW if resolution <= SMALL else 2)
+    x = torch.randn(count, 3, resolution, resolution, generator=generator)
     disguised = randomised(model, x)
     with tempfile.TemporaryDirectory() as scratch:
         target.write(network, disguised, Path(scratch))
         loaded = target.load(network, Path(scratch))
-        off, std = difference(disguised, loaded, x, target.batches)
+        off, rounding, std = difference(disguised, loaded, x, target.batches, target.tolerance)
+        settings = None if loaded.module is None else _settings(disguised) == _settings(loaded.module)
         found = loaded.count() if loaded.count else (None, None)
-    off_exported, _ = difference(model, target.load(network, folder), x, target.batches)
+    written = target.load(network, folder)
+    off_exported, rounding_exported, _ = difference(model, written, x, target.batches, target.tolerance)
     params, macs = counted(model, resolution)
     return Verification(
         name,
         params_equal=None if found[0] is None else params == found[0],
         macs_equal=None if found[1] is None else macs == found[1],
+        settings_equal=settings,
         max_abs_diff=off,
         max_abs_diff_exported=off_exported,
         tolerance=target.tolerance,
+        rounding=rounding,
+        rounding_exported=rounding_exported,
         output_std=std,
         params=params,
         macs=macs,
@@ -88,7 +110,7 @@ def verified(name: str, target: Target, network: Network, model: nn.Module, fold
 def randomised(model: nn.Module, x: Tensor, seed: int = 1) -> nn.Module:
     """A copy all of whose weights, and batch norms' statistics, differ from how they begin. The statistics are near
     those of ``x`` as it comes through, so that values stay of order 1 to any depth, and outputs have a standard
-    deviation of 1. Scales are small, as ``SCALE`` says, or rounding errors of float32 would grow to 1e-4."""
+    deviation of 1. Scales and shifts are small, or rounding errors of float32 would grow to 1e-4 in deep networks."""
     model, draw = copy.deepcopy(model).eval(), torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
         if parameter.ndim == 1:  # biases, scales and shifts
@@ -96,6 +118,7 @@ def randomised(model: nn.Module, x: Tensor, seed: int = 1) -> nn.Module:
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     for module in norms:
         module.weight.mul_(SCALE)
+        module.bias.add_(SCALE / 2)
 
     def disturb(norm: _BatchNorm, inputs: tuple[Tensor, ...]) -> None:
         mean, power = inputs[0].mean((0, 2, 3)), inputs[0].square().mean()
@@ -118,12 +141,27 @@ def randomised(model: nn.Module, x: Tensor, seed: int = 1) -> nn.Module:
 
 
 @torch.no_grad()
-def difference(model: nn.Module, loaded: Loaded, x: Tensor, batches: Sequence[int]) -> tuple[float, float]:
-    """The largest over all batches, as a share of the outputs' standard deviation where that is above 1; and that."""
+def difference(
+    model: nn.Module, loaded: Loaded, x: Tensor, batches: Sequence[int], tolerance: float
+) -> tuple[float, float, float]:
+    """The largest over all batches, as a share of the outputs' standard deviation; where that is above the tolerance,
+    our own rounding in the same unit, else 0; and the deviation. Not finite where an output is not."""
     model.eval()
+    outputs, theirs = [model(x[:size]) for size in batches], [loaded.run(x[:size]) for size in batches]
     std = float(model(x).std())
-    largest = max(float((loaded.run(x[:size]) - model(x[:size])).abs().max()) for size in batches)
-    return largest / max(1.0, std), std
+    off = _largest(outputs, theirs) / max(std, TINY)
+    if off <= tolerance:
+        return off, 0.0, std
+    exact = copy.deepcopy(model).double()
+    return off, _largest(outputs, [exact(x[:size].double()) for size in batches]) / max(std, TINY), std
+
+
+def _largest(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
+    return float(torch.stack([(one - other).abs().max() for one, other in zip(ours, theirs, strict=True)]).max())
+
+
+def _settings(model: nn.Module) -> list[tuple[float, float | None]]:
+    return [(module.eps, module.momentum) for module in model.modules() if isinstance(module, _BatchNorm)]
 
 
 def _versions(target: Target) -> dict[str, str]:

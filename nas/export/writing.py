@@ -36,6 +36,8 @@ class Exported:
 
 def check_free(folder: Path) -> None:
     """Raises UserError where ``folder`` holds something or cannot be a folder."""
+    if folder.is_symlink():
+        raise UserError(f"--out: {folder} is a link; name the folder itself")
     if folder.is_dir():
         if any(folder.iterdir()):
             raise UserError(f"--out: {folder} is not empty; name another folder")

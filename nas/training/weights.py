@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def read_file(path: str, field: str) -> tuple[dict[str, Tensor], dict[str, Any]]
     """The tensors, and what else ``save`` has written beside them. Nothing in the file is run. field: for errors."""
     file = Path(path).expanduser()
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except FileNotFoundError:
         raise UserError(f"{field}: no file {path}") from None
     except Exception as error:  # torch names no error of its own for a file that is something else
