@@ -71,7 +71,8 @@ def exported(console: Console, of: str, networks: Sequence[tuple[str, Arch]], na
     took_s = time.perf_counter() - start
     console.print(
         f"{of} to {name}: {len(networks) - wrong - refused.total()} of {len(networks)} exported and the same, "
-        f"worst difference {worst:.1e}, {wrong} not the same, {refused.total()} refused, {took_s / len(networks):.1f} s each"
+        f"worst difference {worst:.1e}, {wrong} not the same, {refused.total()} refused, "
+        f"{took_s / len(networks):.1f} s each"
     )
     for reason, times in refused.most_common():
         console.print(f"  {times} refused: {reason}", markup=False)

@@ -48,7 +48,7 @@ def read_file(path: str, field: str) -> tuple[dict[str, Tensor], dict[str, Any]]
     except FileNotFoundError:
         raise UserError(f"{field}: no file {path}") from None
     except Exception as error:  # torch names no error of its own for a file that is something else
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
         raise UserError(f"{field}: {path} is not a state dict that torch.save wrote: {reason}") from None
     found = content
     for name in ("ema", "model", "state_dict"):
