@@ -19,6 +19,7 @@ from studies.ledger import LEDGER, TrialRecord
 SPEC, SPACE, LOG, ARCHS = "spec.yaml", "space.yaml", "log.txt", "archs"
 LATENCY_TABLE, WEIGHTS = "latency_table.json", "weights"
 CHECKPOINTS, WARM_START, CONFIRM, BASELINES = "checkpoints", "warm_start", "confirm", "baselines"
+FAMILY = "family"
 
 
 def check_free(path: Path) -> None:

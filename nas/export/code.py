@@ -24,8 +24,8 @@ def template(name: str) -> str:
 
 
 def generated(name: str, network: Network, **values: str) -> str:
-    """The template ``name`` with ``$name`` replaced: by code of ``values``, and by what every generated
-    file tells of the network."""
+    """The template ``name`` with ``$name`` replaced: by code of ``values``, and by what every generated file tells of
+    the network."""
     return Template(template(name)).substitute(values | {"about": about(network), "images": images(network)})
 
 

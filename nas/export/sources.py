@@ -16,7 +16,6 @@ from search_spaces.published import catalogue, read_yaml
 from studies import ledger, runfolder
 from studies.ledger import TrialRecord
 
-FAMILY = "family"
 # torchvision's files of DenseNets still have the names of an older version; its builder renames them, too.
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])")
 
@@ -68,8 +67,8 @@ def with_weights(network: Network, path: str, origin: str | None = None) -> Netw
 def of_run(folder: Path) -> dict[str, Network]:
     """All that a run folder has found, by name, the best first: a family; or what was confirmed with its weights, the
     most accurate first, and then the rest of the front. Raises UserError where there is nothing."""
-    if (folder / FAMILY).is_dir():
-        found = {path.stem: network_of(str(path)) for path in sorted((folder / FAMILY).glob("*.json"))}
+    if (folder / runfolder.FAMILY).is_dir():
+        found = {path.stem: network_of(str(path)) for path in sorted((folder / runfolder.FAMILY).glob("*.json"))}
     elif (folder / ledger.LEDGER).is_file():
         found = _of_search(folder)
     else:

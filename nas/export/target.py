@@ -24,8 +24,8 @@ CODE, WEIGHTS = "network.py", "weights.pt"
 @dataclass(frozen=True)
 class Loaded:
     """An export as its user has it. count: its parameters, and its MACs at the network's resolution; None: nothing can
-    be counted in it. module: where it is one of torch. run: images
-    (N, 3, R, R) to logits (N, classes), float32 on the CPU."""
+    be counted in it. run: images (N, 3, R, R) to logits (N, classes), float32 on the CPU. module: where it is one of
+    torch."""
 
     count: Callable[[], tuple[int, int]] | None
     run: Callable[[Tensor], Tensor]

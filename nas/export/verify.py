@@ -24,7 +24,7 @@ FEW, SMALL = 8, 128  # images that statistics are of, up to which side in pixels
 
 @dataclass(frozen=True)
 class Verification:
-    """max_abs_diff: the largest difference of an output of order 1 (``output_std``) with disguised weights and
+    """max_abs_diff: the largest difference of an output of order 1 (``output_std``) with randomised weights and
     statistics; max_abs_diff_exported: with those that were written, as a share of the outputs' standard deviation.
 
     rounding: by how much our own outputs differ from those in float64, where that had to be known because a difference

@@ -36,13 +36,13 @@ class Meter:
         return self._measure(model, resolution, retries=0)
 
     def is_worth_another(self, latency: Latency, took_s: float, train_s: float) -> bool:
-        """Whether measuring again may help: not where all that is wrong is a state of the machine, which lasts (in
-        searches that measured again for it, the second result was better in 2 of 12 trials); and whether the training
-        was long enough to pay for it, since others pause meanwhile. took_s: of the first measurement."""
+        """Whether measuring again may help, not where all that is wrong is a state of the machine, which lasts; and
+        whether the training was long enough to pay for it, since others pause meanwhile. took_s: the first measurement,
+        with its wait for other measurements."""
         if latency.p50_ms is None:
             return True
         transient = not all(reason.startswith(LASTING) for reason in latency.failed)
-        return self.spec.retries > 0 and transient and 2 * took_s <= PAYS * train_s
+        return self.spec.retries > 0 and transient and 2 * (took_s - latency.wait_s) <= PAYS * train_s
 
     def again(self, model: nn.Module, resolution: int, first: Latency) -> Latency:
         """The better of ``first`` and what is measured now, by the checks that they passed, never by their times."""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from nas.scale.results import Found
     from nas.scale.study import Design
 
-FAMILY = "family"
 Emitted = tuple[list[Member], dict[str, Arch]]
 
 
@@ -123,15 +122,15 @@ def _family(base: Base, settings: Settings, coefficients: Coefficients) -> Emitt
 
 def _write(folder: Path, members: list[Member], archs: Mapping[str, Arch]) -> None:
     """``family/b1.json``, ...: each loads as ``--base`` and wherever a network's file does."""
-    (folder / FAMILY).mkdir(exist_ok=True)
-    for path in (folder / FAMILY).glob("*.json"):
+    (folder / runfolder.FAMILY).mkdir(exist_ok=True)
+    for path in (folder / runfolder.FAMILY).glob("*.json"):
         if path.stem not in archs:
             path.unlink()
     for one in members:
         counted = asdict(one.network)
         rest = {name: value for name, value in asdict(one).items() if name not in ("name", "network")}
         content = {"name": one.name, **counted, **rest, "arch": archs[one.name].to_dict()}
-        runfolder.write_text(folder / FAMILY / f"{one.name}.json", json.dumps(content, indent=1) + "\n")
+        runfolder.write_text(folder / runfolder.FAMILY / f"{one.name}.json", json.dumps(content, indent=1) + "\n")
 
 
 def _of_growth(coefficients: Coefficients, settings: Settings) -> list[str]:

@@ -16,7 +16,7 @@ from rich.console import Console
 from nas.environment import describe
 from nas.progress import log, log_to
 from nas.scale.base import DEFAULT, Base, find
-from nas.scale.emission import FAMILY, check, emitted
+from nas.scale.emission import check, emitted
 from nas.scale.settings import PUBLISHED, Settings
 from search_spaces import Arch, UserError
 from search_spaces.published import read_yaml
@@ -160,6 +160,6 @@ def finish(base: Base, settings: Settings, made: Design | None, folder: Path, ab
     for part in scaling_study.printed(record):
         console.print(part, soft_wrap=isinstance(part, str))
     if record.family:
-        console.print(f"family: {folder / FAMILY}", soft_wrap=True, markup=False)
+        console.print(f"family: {folder / runfolder.FAMILY}", soft_wrap=True, markup=False)
     console.print(f"run folder: {folder}", soft_wrap=True, markup=False)
     console.print(f"report: {page}", soft_wrap=True, markup=False)
