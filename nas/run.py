@@ -55,6 +55,7 @@ def search(plan: Plan, out: Path, command: str) -> None:
             shutil.copyfile(plan.spec.latency.table, run_dir / runfolder.LATENCY_TABLE)
         about = _about(plan, command)
         head = {"command": command, "created": about["created"], "space_size": plan.space.size}
+        head["images"] = {"train": len(images.train), "val": len(images.val), "classes": images.num_classes}
         runfolder.write_yaml(
             run_dir / runfolder.SPEC, {**head, **plan.spec.to_dict(), "environment": about["environment"]}
         )

@@ -134,6 +134,25 @@ def difference(one: TrialRecord, other: TrialRecord, objectives: Sequence[str]) 
     return " at ".join(filter(None, parts))
 
 
+def advantage(found: Sequence[Baseline], trials: Sequence[TrialRecord], objectives: Sequence[str]) -> str:
+    """``; at no less accuracy than NAME, 1.8 x faster``: the largest gain of the front over a published network, by the
+    first cost that is an objective (else by latency); empty where there is none."""
+    cost = next((name for name in objectives if _is_cost(name)), "latency_ms")
+    gains = []
+    for one in found:
+        top1, theirs = one.record.metric("top1"), one.record.metric(cost)
+        if one.record.status != "ok" or top1 is None or not theirs:
+            continue
+        mine = [trial.metric(cost) for trial in front(trials, objectives) if (trial.metric("top1") or 0.0) >= top1]
+        if least := min((value for value in mine if value), default=None):
+            gains.append((theirs / least, one.name))
+    if not gains or max(gains)[0] <= 1:
+        return ""
+    ratio, name = max(gains)
+    word = {"latency_ms": "faster", "step_time_s": "quicker to train"}.get(cost, f"less {unit(cost).name}")
+    return f"; at no less accuracy than {name} {ratio:.2g} x {word}"
+
+
 def _is_cost(name: str) -> bool:
     return name in METRICS and name not in ("top1", "val_loss")
 

@@ -8,6 +8,10 @@ import plotly.graph_objects as go
 
 AXIS = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
 DARK = "#1b1f24"  # of text on white
+# Okabe & Ito's palette, which colour-blind readers can tell apart, with a mark for each.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+FRONT, OTHER, LIMIT, PUBLISHED = PALETTE[0], "#999999", PALETTE[1], PALETTE[2]
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "hexagon")
 
 
 def empty(height: int, **more: Any) -> go.Figure:

@@ -9,12 +9,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from plotly.offline import get_plotlyjs
-
-from reports import catalogue, markup, pareto, summary
+from reports import catalogue, markup, pareto, summary, template
+from reports.canvas import FRONT, OTHER
 from reports.catalogue import Entry
-from reports.page import OWN_KEY, REPORT, figure_html, unbroken
-from reports.template import PAGE, STYLE
+from reports.listing import OWN_KEY
+from reports.page import REPORT, figure_html, unbroken
 from reports.units import FLAG, digits
 from search_spaces.constraint import Constraint
 from studies.runfolder import write_text
@@ -41,13 +40,8 @@ def write(folder: Path, entries: Sequence[Entry], limits: Sequence[Constraint], 
 
 def render(entries: Sequence[Entry], limits: Sequence[Constraint], about: Mapping[str, Any]) -> str:
     said = headline(entries, limits)
-    return PAGE.substitute(
-        title=escape(said),
-        style=STYLE,
-        headline=escape(unbroken(said)),
-        summary=escape(_lead(entries, limits)),
-        sections="\n".join([_figure(entries, limits, about), _table(entries), _conditions(entries, about)]),
-    )
+    sections = [_figure(entries, limits, about), _table(entries), _conditions(entries, about)]
+    return template.page(said, unbroken(said), _lead(entries, limits), sections)
 
 
 def headline(entries: Sequence[Entry], limits: Sequence[Constraint]) -> str:
@@ -153,15 +147,15 @@ def _figure(entries: Sequence[Entry], limits: Sequence[Constraint], about: Mappi
     drawn = panel(entries, limits)
     if not drawn.points:
         return markup.section("Published accuracy against latency here", markup.paragraph("There is nothing to plot."))
-    marks = [("", f"background:{pareto.FRONT}", "on the front: no other is as accurate and faster")]
+    marks = [("", f"background:{FRONT}", "on the front: no other is as accurate and faster")]
     if any(not point.on_front and not point.faded for point in drawn.points):
-        marks.append(("", f"background:{pareto.OTHER}", "other networks" + (" within the limits" if limits else "")))
+        marks.append(("", f"background:{OTHER}", "other networks" + (" within the limits" if limits else "")))
     if any(point.faded for point in drawn.points):
         doubt = ", or perhaps" if any(entry.doubtful for entry in entries) else ""
-        marks.append(("cross", f"color:{pareto.OTHER}", f"beyond a limit{doubt}"))
+        marks.append(("cross", f"color:{OTHER}", f"beyond a limit{doubt}"))
     if any(point.flagged for point in drawn.points):
-        marks.append(("open", f"color:{pareto.OTHER}", "open: latency flagged or not precise"))
-    marks.append(("stairs", f"color:{pareto.FRONT}", "best accuracy at this latency or below"))
+        marks.append(("open", f"color:{OTHER}", "open: latency flagged or not precise"))
+    marks.append(("stairs", f"color:{FRONT}", "best accuracy at this latency or below"))
     caption = f"Up and left is better.{' Logarithmic axis.' if drawn.log_x else ''}"
     if drawn.limits:
         caption += f" Dashed: {' and '.join(text for _, _, text in drawn.limits)}."
@@ -171,7 +165,6 @@ def _figure(entries: Sequence[Entry], limits: Sequence[Constraint], about: Mappi
     caption += f" Measured with {_with(entries)}; torch {about['environment']['torch']}."
     return markup.section(
         "Published accuracy against latency here",
-        f"<script>{get_plotlyjs()}</script>",
         markup.key(marks),
         figure_html(drawn, "catalogue", caption, HEIGHT),
         markup.paragraph(PUBLISHED),

@@ -12,7 +12,6 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from reports import markup
 from reports.summary import plural
 from reports.terminal import narrow_table
 from studies.fidelity import Agreement, Estimate
@@ -153,7 +152,11 @@ def _beside(study: Study, proxy: Proxy) -> str:
 
 def of_search(run_dir: Path, spec: Mapping[str, Any]) -> str:
     """What is known of the fidelity of a search's training, in a line; ``spec``: the mapping of its spec.yaml."""
-    study = read(Path(run_dir) / FIDELITY)
+    return told(read(Path(run_dir) / FIDELITY), spec)
+
+
+def told(study: Study | None, spec: Mapping[str, Any]) -> str:
+    """The same of the study that the run folder holds."""
     proxy = study.proxy(study.own) if study else None
     if study is None or proxy is None:
         return f"fidelity: unknown; {' '.join(filter(None, (COMMAND, flags(spec))))} tells"
@@ -163,12 +166,6 @@ def of_search(run_dir: Path, spec: Mapping[str, Any]) -> str:
         f"fidelity of this training ({proxy.training.epochs} epochs): Kendall tau {with_interval(found.tau)} with "
         f"{study.long.epochs} epochs over {found.networks} networks; {beside}"
     )
-
-
-def section(run_dir: Path, spec: Mapping[str, Any]) -> str:
-    """The same as HTML for a search's page."""
-    title = "Does this training rank networks as a long one would?"
-    return markup.section(title, markup.paragraph(of_search(run_dir, spec)))
 
 
 def _long(study: Study) -> str:

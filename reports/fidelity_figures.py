@@ -12,8 +12,7 @@ from html import escape
 import plotly.graph_objects as go
 
 from reports import fidelity
-from reports.canvas import AXIS, empty
-from reports.pareto import FRONT, LIMIT, OTHER
+from reports.canvas import AXIS, FRONT, LIMIT, OTHER, empty
 from studies.fidelity_record import Proxy, Study
 
 HEIGHT = 440  # pixels

@@ -8,13 +8,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from plotly.offline import get_plotlyjs
-
 from reports import fidelity, fidelity_figures, markup
+from reports.canvas import FRONT, OTHER
 from reports.page import REPORT
-from reports.pareto import FRONT, OTHER
 from reports.summary import plural
-from reports.template import PAGE, STYLE, WIDE
+from reports.template import WIDE, page
 from studies.fidelity_record import Study
 from studies.runfolder import write_text
 
@@ -35,13 +33,8 @@ def render(study: Study) -> str:
     )
     lead = "".join(f"{doubt[0].upper()}{doubt[1:]}. " for doubt in doubts) + lead
     sections = [_figures(study), _table(study), _missing(study), _networks(study), _conditions(study)]
-    return PAGE.substitute(
-        title=escape(f"Fidelity: {said}"),
-        style=STYLE,
-        headline=escape(headline),
-        summary=escape(lead + ("" if study.complete else " The study is not complete.")),
-        sections="\n".join(sections),
-    )
+    lead += "" if study.complete else " The study is not complete."
+    return page(f"Fidelity: {said}", headline, lead, sections)
 
 
 def _figures(study: Study) -> str:
@@ -56,7 +49,6 @@ def _figures(study: Study) -> str:
     ]
     return markup.section(
         "How a cheaper training ranks networks",
-        f"<script>{get_plotlyjs()}</script>",
         markup.key(marks if study.chosen else marks[1:]),
         f'<div class="figures" style="{WIDE}">',
         markup.figure(

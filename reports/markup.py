@@ -7,16 +7,19 @@ from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.io import to_html
 
 
 def paragraph(text: str, kind: str = "") -> str:
     return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
 
 
-def section(title: str, *parts: str) -> str:
-    """``parts`` are HTML already."""
-    return f"<section>\n<h2>{escape(title)}</h2>\n" + "\n".join(part for part in parts if part) + "\n</section>"
+def section(title: str, *parts: str, name: str = "") -> str:
+    """``parts`` are HTML already. name: by which links find it."""
+    return (
+        f"<section{f' id={name!r}' if name else ''}>\n<h2>{escape(title)}</h2>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</section>"
+    )
 
 
 def folded(summary: str, body: str) -> str:
@@ -25,21 +28,35 @@ def folded(summary: str, body: str) -> str:
 
 
 def figure(drawing: go.Figure, name: str, caption: str, height: int) -> str:
-    """A drawing, with plotly.js before it on the page. name: of its element; height: in pixels."""
-    body = to_html(
-        drawing,
-        full_html=False,
-        include_plotlyjs=False,
-        default_height=f"{height}px",
-        div_id=name,
-        config={"responsive": True, "displayModeBar": False},
+    """A drawing, which the page's script draws. name: of its element; height: in pixels."""
+    return choice({"": (drawing, caption)}, name, height)
+
+
+def choice(drawings: Mapping[str, tuple[go.Figure, str]], name: str, height: int, label: str = "") -> str:
+    """Several drawings with their captions in one place, of which the reader chooses one by its name; the first is
+    shown. label: of the list."""
+    data = [data_script(f"{name}-{index}", drawing.to_json()) for index, (drawing, _) in enumerate(drawings.values())]
+    options = "".join(
+        f'<option value="{name}-{index}" data-caption="{escape(caption)}">{escape(shown)}</option>'
+        for index, (shown, (_, caption)) in enumerate(drawings.items())
     )
-    return f"<figure>\n{body}\n<figcaption>{paragraph(caption, 'help')}</figcaption>\n</figure>"
+    chooser = f'<label class="help">{escape(label)} <select data-shows="{name}">{options}</select></label>'
+    _, caption = next(iter(drawings.values()))
+    place = f'<div class="plot" id="{name}" data-figure="{name}-0" style="height:{height}px"></div>'
+    body = "\n".join([*([chooser] if len(drawings) > 1 else []), place, *data])
+    return f'<figure>\n{body}\n<figcaption class="help">{escape(caption)}</figcaption>\n</figure>'
+
+
+def data_script(name: str, json_text: str) -> str:
+    """JSON that the page's scripts read; nothing in it can end the element."""
+    safe = json_text.replace("<", "\\u003c")
+    return f'<script type="application/json" id="{name}">{safe}</script>'
 
 
 def table(columns: Mapping[str, str], rows: Iterable[Sequence[str]]) -> str:
     """``columns``: heading -> kind of its cells: ``number``, ``word`` (never broken), ``net`` (a network's text form),
-    ``wide``, or empty. On a narrow screen each row becomes a card whose values carry their headings."""
+    ``pin`` (a finished trial's number), ``wide``, or empty. On a narrow screen each row becomes a card whose values
+    carry their headings."""
     heads = "".join(
         f'<th class="{"number" if kind == "number" else ""}">{escape(name)}</th>' for name, kind in columns.items()
     )
@@ -99,6 +116,8 @@ def _dotted(mapping: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str,
 
 def _cell(name: str, kind: str, text: str) -> str:
     content = escape(text)
+    if kind == "pin":
+        content = f'<button data-key="{content}" aria-label="pin trial {content}">pin</button>'
     if kind == "net":
         content = " ".join(f"<span>{part}</span>" for part in content.split())
     return f'<td class="{"net wide" if kind == "net" else kind}" data-name="{escape(name)}">{content}</td>'

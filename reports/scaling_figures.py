@@ -11,9 +11,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from reports.canvas import AXIS, DARK, empty
+from reports.canvas import AXIS, DARK, FRONT, LIMIT, OTHER, PALETTE, PUBLISHED, SYMBOLS, empty
 from reports.fidelity_figures import HEIGHT
-from reports.pareto import FRONT, LIMIT, OTHER, PUBLISHED
 from reports.scaling import amount, digits4, interval, mean, short
 from search_spaces.compound import PAPER, Coefficients
 from studies.scaling_record import Interval, Network, Point, Scaling, Seeds, Study, Triple, known
@@ -21,9 +20,6 @@ from studies.scaling_record import Interval, Network, Point, Scaling, Seeds, Stu
 # Pixels: the map, its triangle where there is room, by how much a place of the region is larger in DARK, under itself.
 MAP_HEIGHT, SIDE, OUTLINE = 510, 420, 5
 SCALE, BEST, OF_PAPER = "Cividis", LIMIT, "#CC79A7"  # for colour-blind readers, too
-# Okabe & Ito's palette, as in reports.pareto; a rule's place is its colour and mark.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "hexagon")
 APART = 1.04  # by how much rules of one cost stand beside one another, on the axis of costs
 
 
@@ -264,7 +260,7 @@ def draw_checks(data: Sequence[tuple[int, Mark, Mark]]) -> go.Figure:
 
 def style(place: int) -> tuple[str, str]:
     """Colour and symbol of a rule."""
-    return COLOURS[place % len(COLOURS)], SYMBOLS[place % len(SYMBOLS)]
+    return PALETTE[place % len(PALETTE)], SYMBOLS[place % len(SYMBOLS)]
 
 
 def _add(drawing: go.Figure, marks: Sequence[Mark], colour: str, symbol: str, **more: Any) -> None:

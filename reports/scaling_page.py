@@ -7,20 +7,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from plotly.offline import get_plotlyjs
-
 from reports import markup, scaling, scaling_figures, scaling_study
+from reports.canvas import FRONT, OTHER, PUBLISHED
 from reports.fidelity_figures import HEIGHT
 from reports.page import REPORT
-from reports.pareto import FRONT, OTHER, PUBLISHED
 from reports.scaling import amount, triple
 from reports.summary import plural
-from reports.template import PAGE, STYLE, WIDE
+from reports.template import WIDE, page
 from studies.runfolder import write_text
 from studies.scaling_record import Scaling, Study
 
-# What the template says of axes, for those of the map.
-MAP_STYLE = ".ternarylayer text, .infolayer text { fill: var(--ink) !important; }\n"
 SOURCES = {"study": "found by this study", "given": "as given", "published": "as published"}
 NUMBER = "number"
 
@@ -36,15 +32,7 @@ def render(record: Scaling) -> str:
     parts = [_family(record), _implied(record)]
     if study := record.study:
         parts += [_map(record, study), _rules(record), _points(study)]
-    sections = "\n".join(part for part in (*parts, _conditions(record)) if part)
-    script = f"<script>{get_plotlyjs()}</script>\n" if "<figure>" in sections else ""
-    return PAGE.substitute(
-        title=escape(f"Scaling: {said}"),
-        style=STYLE + MAP_STYLE,
-        headline=escape(said),
-        summary=escape(lead(record)),
-        sections=script + sections,
-    )
+    return page(f"Scaling: {said}", said, lead(record), [*parts, _conditions(record)])
 
 
 def headline(record: Scaling) -> str:

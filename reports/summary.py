@@ -6,12 +6,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reports.units import UNITS, is_flagged, quantity
+from reports.units import UNITS, digits, is_flagged, quantity
 from studies import rewards
 from studies.ledger import STATUSES, UNCHECKED, TrialRecord
 from studies.pareto import front
+
+if TYPE_CHECKING:
+    from reports.noise import Noise
 
 # What the network is called that is best by a metric; by any other name it is a reward.
 BEST = {
@@ -77,8 +80,11 @@ def reason(trial: TrialRecord) -> str:
     return "breaks " + " and ".join(found)
 
 
-def headline(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> str:
-    """How large the front is, and its end that is best by the first objective (and by the second)."""
+def headline(
+    trials: Sequence[TrialRecord], objectives: Sequence[str], within: Sequence[str] = (), noise: Noise | None = None
+) -> str:
+    """How large the front is, and its end that is best by the first objective (and by the second). within: the search's
+    limits. noise: of the accuracy."""
     finished = networks(trial for trial in trials if trial.status == "ok")
     if not finished:
         return "No network finished" if trials else "No trial yet"
@@ -86,10 +92,12 @@ def headline(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> str:
     if not best:
         return f"{plural(finished, 'network')} finished, none with a value for every objective"
     by_first = front(best, objectives[:1])[0]
+    limits = f" within {' and '.join(within)}" if within else ""
     share = f"{networks(best)} of {plural(finished, 'finished network')} {'is' if networks(best) == 1 else 'are'}"
     if len(objectives) == 1:
-        return f"The best of {plural(finished, 'finished network')} reaches {_described(by_first, objectives)}"
-    text = f"{share} on the front; the best reaches {_described(by_first, objectives)}"
+        best_of = f"The best of {plural(finished, 'finished network')}{limits}"
+        return f"{best_of} reaches {_described(by_first, objectives, noise)}"
+    text = f"{share} on the front; the best{limits} reaches {_described(by_first, objectives, noise)}"
     if best[0].arch.id != by_first.arch.id:
         word = BEST.get(objectives[1], "one of the highest reward")
         text += f", the {word} {_described(best[0], objectives)}"
@@ -162,10 +170,12 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-def _described(trial: TrialRecord, objectives: Sequence[str]) -> str:
+def _described(trial: TrialRecord, objectives: Sequence[str], noise: Noise | None = None) -> str:
     parts = []
     for name in objectives:
         amount = quantity(name, trial.metric(name))
+        if name == "top1" and noise and (error := noise.of(trial.arch.id)) is not None:
+            amount = f"{digits(name, trial.metric(name))} ± {digits(name, error)} %"
         if kind := rewards.name(name):
             amount = f"a reward of {amount} ({name}: {_described(trial, rewards.INGREDIENTS[kind])})"
         noun = {"top1": " accuracy", "latency_ms": ""}.get(name, f" {UNITS[name].name}" if name in UNITS else "")

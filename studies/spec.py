@@ -172,7 +172,7 @@ class Spec:
 
 
 # What a run folder's spec.yaml says beside the spec; ignored where it is read as one.
-RECORDED = ("command", "created", "resumed", "space_size", "environment", "fidelity", "scale")
+RECORDED = ("command", "created", "resumed", "space_size", "images", "environment", "fidelity", "scale")
 RETIRED = {"sample_s", "min_calls"}  # fields of latency that there are no more
 
 

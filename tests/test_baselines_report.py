@@ -5,7 +5,8 @@ from rich.console import Console
 from test_report import GOALS, HOSTILE, KEY, SPEC, ok
 from test_report import run as run_of
 
-from reports import baselines, page, pareto
+from reports import baselines, page, pareto, pareto_figure
+from reports.run import Run
 from reports.baselines import BASELINES
 from search_spaces import load
 from search_spaces.constraint import Constraint
@@ -102,11 +103,11 @@ def test_panel_has_them_apart_from_the_candidates(trials):
         ("mobilenet_v2", 0.5, 70.0, False, True, False),
     ]
     assert data.stairs == (*alone.stairs, (9.0, 93.1))  # the front's, as far as the dearest of all
-    assert pareto.name_sides(data) == ["top left", "top right"]
+    assert pareto_figure.name_sides(data) == ["top left", "top right"]
     lines = data.beside[0].hover.split("<br>")
     assert lines[0] == f"<b>resnet18</b> {load('resnet18').at(32).id}"
     assert lines[2].startswith("breaks latency_ms&lt;=8 (9.000 ms); beaten by")
-    drawing = pareto.draw(data)
+    drawing = pareto_figure.draw(data)
     marks = {
         trace.name: (trace.marker.symbol, tuple(trace.text), tuple(trace.marker.opacity)) for trace in drawing.data[-2:]
     }
@@ -114,7 +115,7 @@ def test_panel_has_them_apart_from_the_candidates(trials):
         "published network": ("diamond", ("resnet18",), (0.5,)),
         "published network, latency flagged": ("diamond-open", ("mobilenet_v2",), (1.0,)),
     }
-    assert len(pareto.draw(alone).data) == len(drawing.data) - 2
+    assert len(pareto_figure.draw(alone).data) == len(drawing.data) - 2
 
 
 def test_names_stay_apart_and_inside_the_panel():
@@ -123,9 +124,9 @@ def test_names_stay_apart_and_inside_the_panel():
 
     near = (point(9.0, 99.0, "resnet18"), point(10.0, 99.5, "densenet121"), point(1.0, 50.0, "mobilenet_v2"))
     data = pareto.Panel("macs", (point(5.0, 70.0, ""),), (), (), 0, near)
-    assert pareto.name_sides(data) == ["top left", "bottom left", "top right"]
-    assert pareto.name_sides(pareto.Panel("macs", (), (), (), 0, near[:1])) == ["top right"]
-    assert pareto.name_sides(pareto.Panel("macs", (), (), (), 0)) == []
+    assert pareto_figure.name_sides(data) == ["top left", "bottom left", "top right"]
+    assert pareto_figure.name_sides(pareto.Panel("macs", (), (), (), 0, near[:1])) == ["top right"]
+    assert pareto_figure.name_sides(pareto.Panel("macs", (), (), (), 0)) == []
 
 
 def folder(tmp_path, outcomes):
@@ -154,8 +155,8 @@ def test_read_names_them_and_the_page_shows_them(tmp_path):
     assert "breaks latency_ms&lt;=8 (9.000 ms); beaten by" in text
     assert "under different conditions" in text  # the one with two threads
     assert baselines.read(tmp_path / BASELINES) == {}
-    assert "published networks" not in page.render(trials, SPEC)
-    only = page.render(trials[4:], SPEC, beside=found)
+    assert "published networks" not in page.render(Run(trials, SPEC))
+    only = page.render(Run(trials[4:], SPEC, beside=found))
     assert "resnet18" in only
     assert "no front to compare with" in only
 

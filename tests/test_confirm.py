@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reports.confirmed import agreement, confirmed, section, table
-from reports.page import read_spec
+from reports.run import read_spec
 from search_spaces import load
 from studies.ledger import LEDGER, Outcome, TrialRecord, read
 from studies.pareto import front, select

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from test_report_page import Tags
+from test_report_page import Tags, outside
 
 from nas import search
 from nas.fidelity import __main__ as command
@@ -91,7 +91,7 @@ def test_study_from_the_command_line_to_the_page(nas_fidelity, tmp_path):
     assert not seeds[0] & seeds[1]
     tags = Tags((out / "report.html").read_text())
     assert [attrs["id"] for tag, attrs in tags.found if tag == "div" and "id" in attrs] == ["tau-cost", "short-long"]
-    assert not [attrs for _, attrs in tags.found if {"src", "href"} & set(attrs)]
+    assert outside(tags) == []
     for words in (*PROXIES, "MACs alone", "parameters alone", found.networks[0].id, half.command):
         assert words in tags.text
 

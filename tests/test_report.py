@@ -5,7 +5,7 @@ import re
 import yaml
 from rich.console import Console
 
-from reports import pareto, summary
+from reports import pareto, pareto_figure, summary
 from reports.table import COLUMNS, trials_frame
 from reports.terminal import front_table, summary_line
 from reports.units import figure, quantity
@@ -210,17 +210,20 @@ def test_hover_names_objectives_that_it_does_not_show_anyway(tmp_path):
 
 def test_drawing_has_units_and_open_markers(tmp_path):
     data = pareto.panel(run(tmp_path), GOALS, "latency_ms", [Constraint("latency_ms", "<=", 8.0)])
-    drawing = pareto.draw(data)
+    drawing = pareto_figure.draw(data)
     assert (drawing.layout.xaxis.title.text, drawing.layout.yaxis.title.text) == ("latency (ms)", "top-1 accuracy (%)")
     assert drawing.layout.xaxis.type == "log"
-    assert drawing.layout.shapes[0].x0 == 8.0
+    line, shade = drawing.layout.shapes
+    assert (line.x0, line.x1, shade.x0) == (8.0, 8.0, 8.0)
+    assert shade.x1 > 8.0  # beyond the limit, and beyond the axis
+    assert 10 ** drawing.layout.xaxis.range[1] < shade.x1
     marks = {trace.name: (trace.marker.symbol, tuple(trace.x)) for trace in drawing.data if trace.mode == "markers"}
     assert marks == {
         "other": ("circle", (5.0,)),
         "on the front": ("circle", (1.0, 4.0)),
         "on the front, latency flagged": ("circle-open", (6.0,)),
     }
-    assert pareto.draw(pareto.panel([], GOALS, "macs")).data[0].x == ()
+    assert pareto_figure.draw(pareto.panel([], GOALS, "macs")).data[0].x == ()
 
 
 # Words

@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the split of --int8's images, as the search's"
     )
-    made.add_argument("--network", dest="member", metavar="ID", help="one of a run folder's networks")
+    made.add_argument("--network", dest="member", metavar="ID", help="one of a run folder's networks, by name or id")
     made.add_argument("--all", action="store_true", help="each of a run folder's networks, with an index")
     return made
 
@@ -112,8 +112,10 @@ def _networks(args: argparse.Namespace) -> list[Network]:
     found = sources.of_run(Path(args.network))
     if not args.all:
         names = [name for name, network in found.items() if args.member in (None, name, network.name)]
+        if not names and (other := sources.of_trial(Path(args.network), args.member)):
+            names, found = [other.name], {other.name: other}
         if not names:
-            raise UserError(f"--network: {args.member!r} is not one of {', '.join(found)}")
+            raise UserError(f"--network: {args.member!r} is not one of {', '.join(found)}, nor the id of a finished trial")
         if not args.member and len(found) > 1:
             print(f"{names[0]}, the first of {len(found)}: {', '.join(found)} (--network or --all for others)")
         found = {names[0]: found[names[0]]}

@@ -96,6 +96,15 @@ def _of_search(folder: Path) -> dict[str, Network]:
     return found
 
 
+def of_trial(folder: Path, arch_id: str) -> Network | None:
+    """A network that a search has tried, whether on its front or not; None where no trial of it has finished."""
+    trials = ledger.read(folder) if (folder / ledger.LEDGER).is_file() else []
+    for trial in trials:
+        if trial.arch.id == arch_id and trial.status == "ok":
+            return Network(arch_id, trial.arch, _classes_of(trial) or 1000)
+    return None
+
+
 def _trained(network: Network, records: list[TrialRecord], folder: Path) -> Network:
     """With the weights of the seed that validated best."""
     for record in sorted(records, key=lambda record: -(record.metric("top1") or 0.0)):

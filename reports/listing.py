@@ -1,0 +1,101 @@
+"""The tables of a search's page: its front, what became of the other trials, and what was measured on what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from reports import markup, summary
+from reports.run import Run
+from reports.units import columns, figure, unit
+from studies.ledger import TrialRecord
+from studies.pareto import front
+
+# Of a latency's key, what belongs to the network and therefore differs between the candidates of one search.
+OWN_KEY = "resolution"
+MOST_ROWS = 500  # of one table; a page of more is slow, and --csv has them all
+
+
+def front_section(run: Run) -> str:
+    trials, goals, metrics = run.networks, run.objectives, columns(run.objectives, run.constraints)
+    names = {metric: ", ".join(filter(None, (unit(metric).name, unit(metric).symbol))) for metric in metrics}
+    names["latency_ms"] += " (p50 ± IQR)"
+    headings = {" ": "pin", "id": "word", "trial": "number"} | {names[metric]: "number" for metric in metrics}
+    headings |= {"input, px": "number", "network": "net"}
+    rows = []
+    for trial in front(trials, goals):
+        figures = (figure(trial, metric) for metric in metrics)
+        rows.append(
+            [str(trial.number), trial.arch.id, str(trial.number), *figures, str(trial.arch.resolution), trial.arch.text]
+        )
+    if not rows:
+        return markup.section("The front", markup.paragraph("The front is empty."), name="the-front")
+    return markup.section(
+        "The front",
+        markup.paragraph(f"The networks that no other one beats in {' and '.join(goals)}."),
+        markup.table(headings, rows),
+        name="the-front",
+    )
+
+
+def others_section(trials: Sequence[TrialRecord]) -> str:
+    """Every trial that did not finish ``ok``: causes with counts at once, each trial when opened."""
+    others = [trial for trial in trials if trial.status != "ok"]
+    if not others:
+        return markup.section("Trials without a result", markup.paragraph("None: every trial finished."), name="others")
+    causes = [
+        [status, cause, str(count)]
+        for status, counts in summary.tally(others).items()
+        for cause, count in counts.most_common()
+    ]
+    headings = {
+        "trial": "number",
+        "status": "word",
+        "id": "word",
+        "epochs": "number",
+        "reason": "wide",
+        "network": "net",
+    }
+    rows = (
+        [
+            str(t.number),
+            t.status,
+            t.arch.id,
+            str(len(t.epochs)),
+            summary.reason(t),
+            f"{t.arch.text} @{t.arch.resolution}",
+        ]
+        for t in others[-MOST_ROWS:]
+    )
+    title = f"All {summary.plural(len(others), 'trial')} without a result"
+    if len(others) > MOST_ROWS:
+        title = f"The last {MOST_ROWS} of {len(others)} trials without a result (nas.report --csv has all)"
+    return markup.section(
+        "Trials without a result",
+        markup.table({"status": "word", "reason": "wide", "trials": "number"}, causes),
+        markup.folded(title, markup.table(headings, rows)),
+        name="others",
+    )
+
+
+def conditions_section(trials: Sequence[TrialRecord], spec: Mapping[str, Any]) -> str:
+    parts = []
+    if command := spec.get("command"):
+        parts.append(f"<pre>{escape(str(command))}</pre>")
+    latencies = [trial.outcome.latency for trial in trials if trial.outcome and trial.outcome.latency]
+    keys = [latency.key for latency in latencies if latency.p50_ms is not None]
+    shared, varying = summary.shared_and_varying(keys)
+    own = varying.pop(OWN_KEY, None)
+    measured: dict[str, Any] = shared | ({OWN_KEY: own} if own else {})
+    if varying:
+        found = "; ".join(f"{key}: {markup.plain(values)}" for key, values in varying.items())
+        warning = f"Latencies were measured under different conditions and should not be compared ({found})."
+        parts.append(markup.paragraph(warning, "warn"))
+    machines = [trial.outcome.environment for trial in trials if trial.outcome and trial.outcome.environment]
+    trial_environment, differing = summary.shared_and_varying(machines)
+    about = {"latency measured with": measured} if measured else {}
+    about |= {key: value for key, value in spec.items() if key != "command"}
+    about |= {"environment of trials": trial_environment} if trial_environment else {}
+    about |= {"environment that differs between trials": differing} if differing else {}
+    return markup.section("What was measured on what", *parts, markup.cards(about), name="conditions")

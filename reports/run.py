@@ -1,0 +1,104 @@
+"""A search as its run folder tells it: all that pages, tables and figures of it rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reports import baselines
+from reports.noise import Noise, noise
+from search_spaces import UserError
+from search_spaces.constraint import Constraint, parse
+from search_spaces.space import SearchSpace
+from search_spaces.space_file import load_space
+from studies import fidelity_record, ledger, objectives, repeats
+from studies.fidelity_record import Study
+from studies.ledger import TrialRecord
+from studies.runfolder import CONFIRM, SPACE, SPEC
+
+
+@dataclass(frozen=True)
+class Run:
+    """spec: the mapping of its ``spec.yaml``, at least ``search.objectives``. name: of the folder. path: as commands
+    name the folder. beside: trainings of published networks by name. confirmation: trainings of the best, longer, for
+    ``epochs``. study: of the fidelity of its training. space: None where the folder does not hold it."""
+
+    trials: Sequence[TrialRecord]
+    spec: Mapping[str, Any]
+    name: str = "run"
+    path: str = "RUN_DIR"
+    beside: Mapping[str, Sequence[TrialRecord]] = field(default_factory=dict)
+    confirmation: Sequence[TrialRecord] = ()
+    epochs: int = 0
+    study: Study | None = None
+    space: SearchSpace | None = None
+
+    @cached_property
+    def objectives(self) -> tuple[str, ...]:
+        return objectives.check(self.spec["search"]["objectives"])
+
+    @cached_property
+    def constraints(self) -> list[Constraint]:
+        return [parse(text, objectives.METRICS) for text in self.spec["search"].get("constraints") or ()]
+
+    @cached_property
+    def networks(self) -> Sequence[TrialRecord]:
+        """Repeats of a network as one, with the means of their figures."""
+        return repeats.networks(self.trials) if self.spec["search"].get("repeats", 1) > 1 else self.trials
+
+    @cached_property
+    def noise(self) -> Noise:
+        images = self.spec.get("images") or {}
+        return noise(self.trials, self.study, self.confirmation, images.get("val"))
+
+    @cached_property
+    def published(self) -> list[baselines.Baseline]:
+        return baselines.compare(self.beside, self.networks, self.objectives, self.constraints)
+
+    @property
+    def over(self) -> bool:
+        """Whether every trial that began has ended; more may still be asked for."""
+        return all(trial.outcome for trial in self.trials)
+
+
+def read(run_dir: str | Path) -> Run:
+    """Raises UserError where the folder holds no search, or a spec without valid ``search.objectives``."""
+    folder = Path(run_dir)
+    spec, trials = read_spec(folder), ledger.read(folder)
+    epochs, confirmation = 0, list[TrialRecord]()
+    if (folder / CONFIRM / SPEC).exists():
+        epochs = yaml.safe_load((folder / CONFIRM / SPEC).read_text(encoding="utf-8"))["train"]["epochs"]
+        confirmation = ledger.read(folder / CONFIRM)
+    run = Run(
+        trials,
+        spec,
+        folder.resolve().name,
+        str(run_dir),
+        baselines.read(folder),
+        confirmation,
+        epochs,
+        fidelity_record.read(folder / fidelity_record.FIDELITY),
+        load_space(str(folder / SPACE)) if (folder / SPACE).is_file() else None,
+    )
+    _ = run.objectives, run.constraints  # checked here, where the folder can be named
+    return run
+
+
+def read_spec(run_dir: Path) -> dict[str, Any]:
+    """The mapping of a search's ``spec.yaml``. Raises UserError where there is none."""
+    path = run_dir / SPEC
+    try:
+        spec = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{run_dir}: holds no {SPEC}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    search = spec.get("search") if isinstance(spec, dict) else None
+    if not isinstance(search, dict) or not isinstance(search.get("objectives"), list):
+        raise UserError(f"{path}: search.objectives: missing, a list such as [top1, latency_ms] is needed")
+    return spec
