@@ -27,7 +27,6 @@ from studies.asha import Asha
 from studies.ledger import TrialRecord
 from studies.proposer import Proposer
 from studies.recorder import Limits, Recorder
-from studies.repeats import networks
 from studies.spec import RECORDED, Spec, override, parse
 
 if TYPE_CHECKING:
@@ -276,23 +275,15 @@ def _run_trials(
 
 def finish(run_dir: Path, spec: Spec) -> None:
     """Writes the front's networks and the page, and prints the front with where everything lies."""
-    from reports import baselines as beside
-    from reports import confirmed, fidelity, page, terminal
+    from reports import folder, page
+    from reports import run as runs
     from studies.pareto import front
 
-    trials = ledger.read(run_dir)
-    found = networks(trials) if spec.search.repeats > 1 else trials
-    runfolder.write_archs(run_dir, front(found, spec.search.objectives))
     fidelity_record.carry(run_dir, load_space(str(run_dir / runfolder.SPACE)), spec)
+    found = runs.read(run_dir)
+    runfolder.write_archs(run_dir, front(found.networks, found.objectives))
     report = page.write(run_dir)
-    console.print(terminal.front_table(found, spec.search.objectives, spec.constraints))
-    console.print(terminal.summary_line(trials))
-    if references := beside.compare(beside.read(run_dir), found, spec.search.objectives, spec.constraints):
-        console.print(beside.table(references, spec.search.objectives, spec.constraints))
-    again, epochs = confirmed.of_run(run_dir, trials)
-    if again:
-        console.print(confirmed.table(again, epochs))
-        console.print(confirmed.agreement(again))
-    console.print(fidelity.of_search(run_dir, spec.to_dict()), soft_wrap=True, markup=False)
+    for part in folder.search_printed(found, console.width):
+        console.print(part, soft_wrap=isinstance(part, str))
     console.print(f"run folder: {run_dir}", soft_wrap=True, markup=False)
     console.print(f"report: {report}", soft_wrap=True, markup=False)

@@ -9,11 +9,23 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from reports import baselines, confirmed, explorer, listing, markup, pareto, pareto_figure, summary, template, trust
+from reports import (
+    baselines,
+    confirmed,
+    explorer,
+    listing,
+    markup,
+    matters,
+    pareto,
+    pareto_figure,
+    summary,
+    template,
+    trust,
+)
 from reports import run as runs
 from reports.canvas import FRONT, LIMIT, OTHER, PUBLISHED
 from reports.run import Run
-from reports.units import UNITS, costs
+from reports.units import UNITS
 from studies.ledger import TrialRecord
 from studies.runfolder import write_text
 
@@ -37,7 +49,7 @@ LINKS = {
     "the-front": "The front",
     "certificates": "What the figures rest on",
     "matters": "What matters",
-    "progress": "Progress",
+    "progress": "How it went",
     "others": "Trials without a result",
     "conditions": "Settings and machines",
 }
@@ -66,6 +78,7 @@ def render(run: Run) -> str:
         listing.front_section(run),
         baselines.section(run.published, run.objectives, run.constraints),
         trust.section(certificates),
+        *matters.sections(run),
         listing.others_section(run.trials),
         listing.conditions_section([*run.trials, *(one.record for one in run.published)], run.spec),
     ]
@@ -86,7 +99,7 @@ def _links(sections: Sequence[str]) -> str:
 
 
 def _explorer(run: Run, aside: str) -> str:
-    asked = costs(run.objectives, run.constraints)
+    asked = explorer.costs(run)
     panels = [
         pareto.panel(run.networks, run.objectives, cost, run.constraints, run.published, run.noise, hovers=False)
         for cost in asked
@@ -96,8 +109,8 @@ def _explorer(run: Run, aside: str) -> str:
         return markup.paragraph("There is nothing to plot: no finished network with an accuracy and a cost.") + aside
     marks = [*MARKS, *[BAND_MARK] * any(panel.band for panel in drawn)]
     marks += [*[LIMIT_MARK] * any(panel.limits for panel in drawn), *[BESIDE_MARK] * any(p.beside for p in drawn)]
-    found = explorer.networks(run.networks, run.objectives, run.constraints, run.published, run.noise)
-    captioned = [(panel, _help(panel, run)) for panel in drawn]
+    found = explorer.networks(run.networks, run.objectives, run.constraints, run.published, run.noise, asked)
+    captioned = [(panel, explorer.caption(panel, run)) for panel in drawn]
     absent = [UNITS[panel.cost].name for panel in panels if panel not in drawn]
     gone = markup.paragraph(f"No finished network has a figure for {' or '.join(absent)}.") if absent else ""
     return explorer.section(captioned, found, marks, aside, run.path, run.constraints) + gone
@@ -107,24 +120,6 @@ def figure_html(panel: pareto.Panel, name: str, caption: str, height: int = pare
     """The drawing as HTML. name: of its element."""
     drawn: go.Figure = pareto_figure.draw(panel).update_layout(height=height)
     return markup.figure(drawn, name, caption, height)
-
-
-def _help(panel: pareto.Panel, run: Run) -> str:
-    """How to read one figure, in a line."""
-    line = "Up and left is better."
-    if panel.log_x:
-        line += " Logarithmic axis."
-    if {"top1", panel.cost} != set(run.objectives):
-        line += f" The front is by {' and '.join(run.objectives)}, so the line may pass other points."
-    if panel.limits:
-        line += f" Dashed: the search's limit, {' and '.join(text for _, _, text in panel.limits)}."
-    if any(point.on_front and (point.x_ends or point.y_error) for point in panel.points):
-        line += " Bars: 95% intervals of the front's figures."
-    if panel.missing:
-        line += f" Not shown: {panel.missing} finished without this figure."
-    if others := sum(trial.status != "ok" for trial in run.trials):
-        line += f" {summary.plural(others, 'trial')} without a result left out."
-    return line
 
 
 def _when(trials: Sequence[TrialRecord]) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from reports.canvas import FRONT, LIMIT, OTHER, PUBLISHED  # noqa: F401
 from reports.noise import Noise, attained
 from reports.units import UNITS, figure, is_flagged, unit
 from search_spaces.constraint import Constraint

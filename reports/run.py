@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import yaml
 
 from reports import baselines
 from reports.noise import Noise, noise
-from search_spaces import UserError
+from search_spaces import Arch, UserError
 from search_spaces.constraint import Constraint, parse
 from search_spaces.space import SearchSpace
 from search_spaces.space_file import load_space
@@ -20,6 +20,32 @@ from studies import fidelity_record, ledger, objectives, repeats
 from studies.fidelity_record import Study
 from studies.ledger import TrialRecord
 from studies.runfolder import CONFIRM, SPACE, SPEC
+
+
+class Remembering(SearchSpace):
+    """A space that answers again what it has been asked before, since figures ask the same of each network."""
+
+    @classmethod
+    def of(cls, space: SearchSpace) -> Remembering:
+        return cls(**{one.name: getattr(space, one.name) for one in fields(space)})
+
+    def genes(self, arch: Arch) -> dict[str, Any]:
+        if arch.id not in self._known:
+            self._known[arch.id] = super().genes(arch)
+        return dict(self._known[arch.id])
+
+    def contains(self, arch: Arch) -> bool:
+        if arch.id not in self._inside:
+            self._inside[arch.id] = super().contains(arch)
+        return self._inside[arch.id]
+
+    @cached_property
+    def _known(self) -> dict[str, dict[str, Any]]:
+        return {}
+
+    @cached_property
+    def _inside(self) -> dict[str, bool]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -83,7 +109,7 @@ def read(run_dir: str | Path) -> Run:
         confirmation,
         epochs,
         fidelity_record.read(folder / fidelity_record.FIDELITY),
-        load_space(str(folder / SPACE)) if (folder / SPACE).is_file() else None,
+        Remembering.of(load_space(str(folder / SPACE))) if (folder / SPACE).is_file() else None,
     )
     _ = run.objectives, run.constraints  # checked here, where the folder can be named
     return run

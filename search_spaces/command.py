@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ class Parser(argparse.ArgumentParser):
 
 def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
     """Runs a command line. Exit code 0 done, 2 user error (one line on stderr), 130 interrupted, 1 internal error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show is a question mark, never an error
     try:
         main(sys.argv[1:])
         sys.stdout.flush()

@@ -32,7 +32,7 @@ def opened(browser, path, width=1280, scheme="light", height=900):
     page.goto(path.as_uri())
     yield page
     page.close()
-    assert requests == [path.as_uri()]
+    assert set(requests) == {path.as_uri()}
     assert wrong == []
 
 

@@ -6,8 +6,8 @@ from test_report import GOALS, HOSTILE, KEY, SPEC, ok
 from test_report import run as run_of
 
 from reports import baselines, page, pareto, pareto_figure
-from reports.run import Run
 from reports.baselines import BASELINES
+from reports.run import Run
 from search_spaces import load
 from search_spaces.constraint import Constraint
 from studies.ledger import Latency, Ledger, Outcome, TrialRecord, read

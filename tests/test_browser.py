@@ -128,6 +128,20 @@ def test_by_keyboard_alone(shown):
     assert shown.locator("#pins article").count() == 1
 
 
+def test_a_page_built_anew_is_as_the_reader_left_it(shown, search):
+    shown.locator("#the-front button").nth(1).click()
+    shown.select_option("#axis", "macs")
+    shown.fill("#limit", "2")
+    kept = shown.locator("#pins h3").inner_text()
+    before = search_page.render(read(search))  # the same run, a moment later
+    (search / "report.html").write_text(before, encoding="utf-8")
+    shown.evaluate("location.reload()")
+    shown.wait_for_selector("#pins h3")
+    assert shown.locator("#pins h3").inner_text() == kept
+    assert shown.locator("#limit").input_value() == "2"
+    assert shown.locator("#axis").input_value() == "macs"
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
 def test_it_fits_and_can_be_read(browser, search, width, scheme):  # noqa: F811
     with opened(browser, search / "report.html", width, scheme) as page:

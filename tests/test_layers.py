@@ -85,7 +85,13 @@ def test_reports_load_no_torch_and_no_ray(loaded_by):
     assert loaded & {"torch", "torchvision", "fvcore", "ray", "nas"} == set()
 
 
-COMMANDS = [["nas.search", "--help"], ["nas.latency", "--help"], ["nas.fidelity", "--help"], ["search_spaces", "list"]]
+COMMANDS = [
+    ["nas.search", "--help"],
+    ["nas.latency", "--help"],
+    ["nas.fidelity", "--help"],
+    ["nas.report", "--help"],
+    ["search_spaces", "list"],
+]
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)

@@ -115,7 +115,9 @@ def _networks(args: argparse.Namespace) -> list[Network]:
         if not names and (other := sources.of_trial(Path(args.network), args.member)):
             names, found = [other.name], {other.name: other}
         if not names:
-            raise UserError(f"--network: {args.member!r} is not one of {', '.join(found)}, nor the id of a finished trial")
+            raise UserError(
+                f"--network: {args.member!r} is not one of {', '.join(found)}, nor the id of a finished trial"
+            )
         if not args.member and len(found) > 1:
             print(f"{names[0]}, the first of {len(found)}: {', '.join(found)} (--network or --all for others)")
         found = {names[0]: found[names[0]]}

@@ -117,7 +117,8 @@ const Explorer = (() => {
 
   function showPins() {
     pins.replaceChildren();
-    if (!pinned.length) return;
+    remember();
+    if (!pinned.length) return mark();
     pins.append(element("h2", pinned.length > 1 ? "Pinned, side by side" : "Pinned"));
     const cards = element("div", "", "pins");
     for (const row of pinned) {
@@ -189,6 +190,16 @@ const Explorer = (() => {
     tip.style.top = `${Math.max(4, Math.min(clientY + 16, innerHeight - space.height - 4))}px`;
   }
 
+  // A page that is built anew while a run goes on comes back as the reader left it.
+  const MEMORY = `nas ${location.pathname}`;
+  function remember() {
+    const kept = { axis: axis.value, limit: limit.value, pinned: pinned.map((row) => found.key[row]) };
+    try { sessionStorage.setItem(MEMORY, JSON.stringify(kept)); } catch { /* not allowed here */ }
+  }
+  function remembered() {
+    try { return JSON.parse(sessionStorage.getItem(MEMORY)) || {}; } catch { return {}; }
+  }
+
   async function show() {
     document.getElementById("front-caption").textContent = axis.selectedOptions[0].dataset.caption;
     document.getElementById("limit-unit").textContent = `${symbol(axis.value)} ${label(axis.value)}`.trim();
@@ -207,8 +218,8 @@ const Explorer = (() => {
     take();
   }
 
-  axis.addEventListener("change", show);
-  limit.addEventListener("input", take);
+  axis.addEventListener("change", () => show().then(remember));
+  limit.addEventListener("input", () => { take(); remember(); });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-key]");
     if (!button) return;
@@ -216,6 +227,17 @@ const Explorer = (() => {
     pins.scrollIntoView({ block: "nearest" });
   });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
-  return { show, pin, choice: null };
+
+  async function begin() {
+    const kept = remembered();
+    if ([...axis.options].some((option) => option.value === kept.axis)) axis.value = kept.axis;
+    await show();
+    if (kept.limit) {
+      limit.value = kept.limit;
+      take();
+    }
+    (kept.pinned || []).forEach(pin);
+  }
+  return { begin, choice: null };
 })();
-Explorer.show();
+Explorer.begin();

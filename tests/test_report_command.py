@@ -1,0 +1,233 @@
+"""``python -m nas.report``: the page of each kind of run from its folder alone, and mistakes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT
+from made_up_catalogue import LARGE
+from run_folders import make_catalogue, make_scaling, make_search
+from test_fidelity import STUDY, nas_fidelity  # noqa: F401
+from test_report import OUTCOMES, run
+
+from nas import report
+from reports import folder as folders
+from search_spaces import UserError
+
+
+@pytest.fixture
+def nas_report(capsys):
+    """Runs the command line here; what it printed."""
+
+    def call(*arguments):
+        report.main([str(argument) for argument in arguments])
+        return capsys.readouterr().out
+
+    return call
+
+
+def content(folder):
+    """Of every file in it, but for the page, which alone may change."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in ("report.html", ".lock"))
+    return {path: path.read_bytes() for path in files}
+
+
+def everything(folder):
+    return sorted(path.relative_to(folder) for path in folder.rglob("*"))
+
+
+# Each kind of run
+
+
+def test_a_search_is_told_from_its_folder_alone(nas_report, tmp_path):
+    trials = make_search(tmp_path / "a search")
+    before = content(tmp_path)
+    printed = nas_report(tmp_path / "a search")
+    assert content(tmp_path) == before
+    assert f"report: {tmp_path / 'a search' / 'report.html'}" in printed.replace("\n", "")
+    assert "8 trials: 8 ok" in printed
+    best = max(trials, key=lambda trial: trial.metric("top1"))
+    assert best.arch.id in printed
+    assert best.arch.id in (tmp_path / "a search" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("outcomes", [(), tuple(OUTCOMES)], ids=["empty", "every fate"])
+def test_runs_without_a_space_or_a_trial_are_told_too(nas_report, tmp_path, outcomes):
+    run(tmp_path, outcomes)
+    printed = nas_report(tmp_path, "--csv", tmp_path / "trials.csv")
+    assert f"{len(outcomes)} trials: " in printed
+    assert len(pd.read_csv(tmp_path / "trials.csv")) == len(outcomes)
+
+
+def test_a_scaling_run(nas_report, tmp_path):
+    folder = make_scaling(tmp_path / "scale")
+    printed = nas_report(folder)
+    assert "Family of efficientnet_b0" in printed
+    assert "Rules at equal cost" in printed
+    assert "The map of directions" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_measurement_of_the_catalogue(nas_report, tmp_path):
+    folder = make_catalogue(tmp_path / "cat")
+    printed = nas_report(folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert LARGE in printed  # of a catalogue that has changed since
+    assert LARGE in page
+    assert "not measured yet" in page
+
+
+def test_a_fidelity_study(nas_fidelity, nas_report, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "study"
+    told = nas_fidelity(*STUDY, "--out", folder).splitlines()
+    (folder / "report.html").unlink()
+    printed = nas_report(folder).splitlines()
+    verdict = next(line for line in told if line.startswith("cheapest proxy"))
+    assert verdict in printed
+    assert "Kendall" in (folder / "report.html").read_text(encoding="utf-8")
+    assert "12 trials: 12 ok" in nas_report(folder / "long")  # an arm of it is as a search
+
+
+def test_a_page_elsewhere(nas_report, tmp_path):
+    make_search(tmp_path / "a")
+    before = content(tmp_path / "a")
+    nas_report(tmp_path / "a", "--out", tmp_path / "page.html")
+    assert content(tmp_path / "a") == before
+    assert not (tmp_path / "a" / "report.html").exists()
+    assert "</html>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_several_searches_are_compared(nas_report, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("x/one", "y/one"):
+        make_search(tmp_path / name)
+    printed = nas_report("x/one", "y/one", "--csv", "all.csv")
+    assert printed.splitlines()[-1] == "report: comparison.html"
+    assert "x/one" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert pd.read_csv("all.csv").run.value_counts().to_dict() == {"x/one": 8, "y/one": 8}
+    with pytest.raises(UserError, match=r"comparison\.html exists; --force"):
+        nas_report("x/one", "y/one")
+    nas_report("x/one", "y/one", "--force")
+
+
+# Mistakes
+
+MISTAKES = {
+    "no folder": (["nowhere"], "nowhere: is no folder"),
+    "a file": (["a/spec.yaml"], "a/spec.yaml: is no folder"),
+    "no run": (["empty"], "empty: holds no run (no spec.yaml)"),
+    "another's spec": (["foreign"], "is no run's: it has no section fidelity, scale, catalogue, search"),
+    "no ledger": (["bare"], "bare: holds no run (no trials.jsonl)"),
+    "no record yet": (["unfinished"], "unfinished: a scaling run without a record yet (scaling.json)"),
+    "damaged record": (["damaged"], "holds no scaling run"),
+    "damaged ledger": (["torn"], "line 1 is damaged"),
+    "bad objective": (["odd"], "'speed' is not one of top1"),
+    "twice": (["a", "a"], "RUN_DIR: one folder is named twice"),
+    "compared with another kind": (["a", "scale"], "scale: holds a scaling run; only searches"),
+    "out exists": (["a", "--out", "there.html"], "--out: there.html exists; --force"),
+    "out is a ledger": (["a", "--out", "a/trials.jsonl", "--force"], "does not end in .html"),
+    "out in no folder": (["a", "--out", "no/page.html"], "--out: no is no folder"),
+    "csv exists": (["a", "--csv", "there.csv"], "--csv: there.csv exists; --force"),
+    "csv is a ledger": (["a", "--csv", "a/trials.jsonl", "--force"], "does not end in .csv"),
+    "csv is a folder": (["a", "--csv", "folder.csv", "--force"], "--csv: folder.csv is a folder"),
+    "parquet": (["a", "--parquet", "a.csv"], "--parquet: a.csv does not end in .parquet"),
+    "csv of a scaling run": (["scale", "--csv", "new.csv"], "--csv: scale holds no search"),
+    "tensorboard": (["a", "--tensorboard", "a"], "--tensorboard: a is not empty"),
+    "tensorboard of several": (["a", "b", "--tensorboard", "tb"], "--tensorboard: is of one run, 2 are named"),
+    "optuna's ending": (["a", "--optuna", "study.txt"], "--optuna: 'study.txt' is not a file that ends in .db"),
+    "optuna's file": (["a", "--optuna", "there.db"], "--optuna: there.db exists and holds no Optuna storage"),
+    "optuna's journal": (["a", "--optuna", "there.log"], "--optuna: there.log exists and holds no Optuna storage"),
+    "optuna's server": (["a", "--optuna", "nosql://there"], "--optuna: nosql://there cannot be opened"),
+    "optuna's memory": (["a", "--optuna", "sqlite://"], "--optuna: 'sqlite://' names no file"),
+    "optuna in no folder": (["a", "--optuna", "no/a.db"], "--optuna: no is no folder"),
+    "images in a file": (["a", "--png", "there.csv"], "--png: there.csv is a file"),
+    "watch with an export": (["a", "--watch", "--csv", "new.csv"], "--csv: does not go with --watch"),
+    "watch a scaling run": (["scale", "--watch"], "--watch: scale holds a scaling run"),
+    "watch several": (["a", "b", "--watch"], "--watch: is of one run, 2 are named"),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with runs, good and bad, and with what exports would replace."""
+    place = tmp_path_factory.mktemp("place")
+    for name in ("a", "b", "odd", "torn"):
+        make_search(place / name, 2)
+    make_scaling(place / "scale")
+    for name in ("empty", "foreign", "bare", "unfinished", "damaged", "folder.csv"):
+        (place / name).mkdir()
+    (place / "foreign" / "spec.yaml").write_text("[1, 2]")
+    (place / "bare" / "spec.yaml").write_text((place / "a" / "spec.yaml").read_text())
+    (place / "odd" / "spec.yaml").write_text("search: {objectives: [speed]}")
+    (place / "torn" / "trials.jsonl").write_text("{}\n")
+    for name in ("unfinished", "damaged"):
+        (place / name / "spec.yaml").write_text("scale: {}")
+    (place / "damaged" / "scaling.json").write_text('{"schema": 1}')
+    for name in ("there.html", "there.csv", "there.db", "there.log"):
+        (place / name).write_text("somebody's\n")
+    return place
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_named_in_a_line_and_leave_nothing(name, place, monkeypatch):
+    arguments, words = MISTAKES[name]
+    monkeypatch.chdir(place)
+    before, whole = everything(place), content(place)
+    with pytest.raises(UserError) as caught:
+        report.main(arguments)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert (everything(place), content(place)) == (before, whole)
+
+
+def test_a_mistake_ends_the_process_with_2_and_no_traceback(place, run_python):
+    done = run_python("-m", "nas.report", place / "empty")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {place / 'empty'}: holds no run (no spec.yaml)\n"
+    done = run_python("-m", "nas.report")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_answers_before_anything_heavy_is_loaded(run_python):
+    done = run_python("-X", "importtime", "-m", "nas.report", "--help")
+    loaded = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "--tensorboard" in done.stdout
+    assert loaded & {"torch", "ray", "optuna", "pandas", "plotly", "numpy", "pydantic", "rich"} == set()
+
+
+def test_pages_need_neither_torch_nor_ray(tmp_path, run_python):
+    make_search(tmp_path / "a", 3)
+    program = (
+        "import sys; from nas import report; report.main(sys.argv[1:]); print(*{n.split('.')[0] for n in sys.modules})"
+    )
+    done = run_python("-c", program, tmp_path / "a", "--csv", tmp_path / "a.csv")
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.splitlines()[-1].split()) & {"torch", "torchvision", "ray", "fvcore"} == set()
+
+
+def test_a_terminal_that_knows_ascii_only_is_no_obstacle(tmp_path):
+    run(tmp_path)
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "COLUMNS": "120"}
+    line = [sys.executable, "-m", "nas.report", str(tmp_path)]
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.isascii()
+    assert "########" in done.stdout
+
+
+def test_the_spec_tells_kinds_apart(tmp_path):
+    """A fidelity study's spec also holds a search's sections, a search's folder also a fidelity.json."""
+    for sections, kind in (
+        (["search", "fidelity"], "fidelity"),
+        (["search"], "search"),
+        (["scale"], "scaling"),
+        (["catalogue", "latency"], "catalogue"),
+    ):
+        (tmp_path / "spec.yaml").write_text(yaml.safe_dump({name: {} for name in sections}))
+        (tmp_path / "fidelity.json").write_text(json.dumps({}))
+        assert folders.kind(tmp_path) == kind
