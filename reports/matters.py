@@ -5,23 +5,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import plotly.graph_objects as go
 
-from reports import comparable, edf, effects, genes, importance, markup, parallel, progress
+from reports import comparable, edf, effects, genes, importance, learning, markup, pairs, parallel, progress, timeline
 from reports.run import Run
 from reports.template import WIDE
 from reports.units import unit
 
 MOST_GENES = 6  # whose effects are shown, and by whose values errors are
+MOST_PAIRED = 4  # of which each pair is shown; of more pairs, some would seem to interact by chance
 TITLES = {
     "importance": "How much of the spread each gene explains",
     "parallel": "All networks at once",
     "progress": "What was found by when",
+    "learning": "How networks learned",
+    "timeline": "When each trial ran",
 }
 
 
-LABELS = {"effects": "What a value does to", "errors": "Errors of the networks by", "progress": "Found against"}
+LABELS = {
+    "effects": "What a value does to",
+    "pairs": "Two together:",
+    "errors": "Errors of the networks by",
+    "progress": "Found against",
+}
 
 
 @dataclass(frozen=True)
@@ -38,16 +47,21 @@ class Drawn:
 
 def drawings(run: Run) -> Iterator[Drawn]:
     """Those that have anything to show."""
-    data = progress.progress(
-        run.trials,
-        run.objectives,
-        processors=comparable.processors(run),
-        repeats=run.spec["search"].get("repeats", 1) > 1,
-    )
+    repeats = run.spec["search"].get("repeats", 1) > 1
+    processors = comparable.processors(run)
+    data = progress.progress(run.trials, run.objectives, processors=processors, repeats=repeats)
     if data.steps:
         for against, words in (("trials", "trials"), ("hours", "processor hours")):
             drawn, said = progress.draw(data, against), progress.caption(data, against)  # type: ignore[arg-type]
             yield Drawn("progress", words, f"progress-{against}", TITLES["progress"], drawn, said)
+    curves = learning.learning(run.trials, run.objectives, repeats)
+    if curves.curves:
+        drawn, said = learning.draw(curves), learning.caption(curves)
+        yield Drawn("learning", "", "learning", TITLES["learning"], drawn, said)
+    ran = timeline.timeline(run.trials)
+    if ran.bars:
+        drawn, said = timeline.draw(ran), timeline.caption(ran)
+        yield Drawn("timeline", "", "timeline", TITLES["timeline"], drawn, said)
     if run.space is not None:
         yield from _of_genes(run)
 
@@ -74,6 +88,14 @@ def _of_genes(run: Run) -> Iterator[Drawn]:
             said = edf.caption(curves, excluded, sampler)
             title = f"Errors by {genes.name(gene)}"
             yield Drawn("errors", genes.name(gene), f"errors-{gene}", title, edf.draw(curves), said)
+    sample = genes.sample(run.networks, run.space, ["top1"])
+    for first, second in combinations(best[:MOST_PAIRED], 2):
+        both = pairs.of_sample(sample, run.space, "top1", first, second)
+        if not both.trials:
+            continue
+        words = f"{genes.name(first)} and {genes.name(second)}"
+        drawn, said = pairs.draw(both), pairs.caption(both)
+        yield Drawn("pairs", words, f"pairs-{first}-{second}", f"Top-1 accuracy by {words}", drawn, said)
     lines = parallel.parallel(run.networks, run.space, run.objectives, best)
     if lines.numbers:
         yield Drawn("parallel", "", "parallel", TITLES["parallel"], parallel.draw(lines), parallel.caption(lines))
@@ -86,8 +108,8 @@ def sections(run: Run) -> list[str]:
         found.setdefault(one.kind, []).append(one)
     places = {kind: _place(same, LABELS.get(kind, "")) for kind, same in found.items()}
     return [
-        _section("What matters", "matters", places, ("importance", "effects"), ("parallel",)),
-        _section("How it went", "progress", places, ("errors", "progress")),
+        _section("What matters", "matters", places, ("importance", "effects", "pairs", "errors"), ("parallel",)),
+        _section("How it went", "progress", places, ("progress", "learning"), ("timeline",)),
     ]
 
 
