@@ -22,7 +22,7 @@ from browser import CHROMIUM
 from playwright.sync_api import sync_playwright
 
 from nas import environment
-from reports.page import write
+from reports.pages.page import write
 
 HOVERS = 40
 BARS = {20: 2.0, 10_000: 15.0}  # seconds to build

@@ -136,7 +136,8 @@ def _one(args: argparse.Namespace) -> None:
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from reports import comparison, comparison_page, folder, summary
+    from reports import comparison, folder, summary
+    from reports.pages import comparison_page
     from studies.runfolder import write_text
 
     for run_dir in args.run_dirs:
@@ -175,7 +176,7 @@ def _watch(args: argparse.Namespace) -> None:
 def _write_page(args: argparse.Namespace, record: Record, reload_s: float | None = None) -> Path:
     """reload_s: None: it is as it will stay."""
     from reports import folder, live
-    from reports.page import REPORT
+    from reports.pages.page import REPORT
     from studies.runfolder import write_text
 
     text, path = folder.page_text(record), args.out or args.run_dirs[0] / REPORT

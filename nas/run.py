@@ -275,8 +275,9 @@ def _run_trials(
 
 def finish(run_dir: Path, spec: Spec) -> None:
     """Writes the front's networks and the page, and prints the front with where everything lies."""
-    from reports import folder, page
+    from reports import folder
     from reports import run as runs
+    from reports.pages import page
     from studies.pareto import front
 
     fidelity_record.carry(run_dir, load_space(str(run_dir / runfolder.SPACE)), spec)

@@ -11,7 +11,8 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from reports import markup, summary
+from reports import summary
+from reports.pages import markup
 from reports.terminal import FLAGGED, HEADINGS, narrow_table
 from reports.units import FLAG, columns, figure, is_flagged, spread, unit
 from search_spaces import Arch, constraint

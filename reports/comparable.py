@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reports import markup
-from reports.listing import OWN_KEY
+from reports.pages import markup
+from reports.pages.listing import OWN_KEY
 from reports.run import Run
 from reports.summary import plural, shared_and_varying
 from reports.units import unit

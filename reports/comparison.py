@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reports import edf, markup, progress
 from reports import run as runs_of
 from reports.comparable import NAMED, SETTINGS, differences, field, flat, processors
+from reports.drawing import edf, progress
+from reports.pages import markup
 from reports.run import Run
 from reports.summary import networks as count_networks
 from reports.summary import shared_and_varying

@@ -12,7 +12,8 @@ import yaml
 from rich import box
 from rich.table import Table
 
-from reports import baselines, markup
+from reports import baselines
+from reports.pages import markup
 from reports.units import digits, figure, spread
 from search_spaces import Arch
 from studies import ledger

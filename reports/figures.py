@@ -12,7 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from reports import folder
-from reports.canvas import DARK, FRONT, OTHER, PUBLISHED
+from reports.drawing.canvas import DARK, FRONT, OTHER, PUBLISHED
 from reports.run import Run
 from reports.units import UNITS
 from studies.fidelity_record import Study
@@ -48,7 +48,8 @@ def of_record(record: folder.Record, name: str) -> dict[str, go.Figure]:
 
 def of_search(run: Run) -> Iterator[tuple[str, go.Figure]]:
     """Name and figure: accuracy against each cost, what matters, how it went."""
-    from reports import explorer, matters, pareto, pareto_figure
+    from reports.drawing import pareto, pareto_figure
+    from reports.pages import explorer, matters
 
     for cost in explorer.costs(run):
         panel = pareto.panel(run.networks, run.objectives, cost, run.constraints, run.published, run.noise)
@@ -61,7 +62,7 @@ def of_search(run: Run) -> Iterator[tuple[str, go.Figure]]:
 
 def of_scaling(record: Scaling) -> Iterator[tuple[str, go.Figure]]:
     """Name and figure: the family; of a study also its map, the rules, and what was predicted."""
-    from reports import scaling_figures as figures
+    from reports.drawing import scaling_figures as figures
 
     if record.family:
         panel, marks = figures.family_panel(record), [("counted, after rounding", FRONT, "circle")]
@@ -96,7 +97,8 @@ def of_scaling(record: Scaling) -> Iterator[tuple[str, go.Figure]]:
 
 def of_fidelity(study: Study) -> Iterator[tuple[str, go.Figure]]:
     """Name and figure: rank agreement against cost, and the best proxy against the long training."""
-    from reports import fidelity, fidelity_figures
+    from reports import fidelity
+    from reports.drawing import fidelity_figures
 
     panel, best = fidelity_figures.cost_panel(study), study.proxy(study.chosen) or fidelity.nearest(study)
     if not panel.marks or best is None:
@@ -114,7 +116,8 @@ def of_fidelity(study: Study) -> Iterator[tuple[str, go.Figure]]:
 
 def of_catalogue(record: folder.Catalogue) -> Iterator[tuple[str, go.Figure]]:
     """Name and figure: published accuracy against latency here."""
-    from reports import catalogue_page, pareto_figure
+    from reports.drawing import pareto_figure
+    from reports.pages import catalogue_page
 
     panel = catalogue_page.panel(record.entries, record.limits)
     if panel.points:

@@ -80,18 +80,18 @@ def read(run_dir: Path) -> Record:
 def page_text(record: Record) -> str:
     """Its page."""
     if isinstance(record, Scaling):
-        from reports import scaling_page
+        from reports.pages import scaling_page
 
         return scaling_page.render(record)
     if isinstance(record, Study):
-        from reports import fidelity_page
+        from reports.pages import fidelity_page
 
         return fidelity_page.render(record)
     if isinstance(record, Catalogue):
-        from reports import catalogue_page
+        from reports.pages import catalogue_page
 
         return catalogue_page.render(record.entries, record.limits, record.about)
-    from reports import page
+    from reports.pages import page
 
     return page.render(record)
 

@@ -5,8 +5,10 @@ from rich.console import Console
 from test_report import GOALS, HOSTILE, KEY, SPEC, ok
 from test_report import run as run_of
 
-from reports import baselines, page, pareto, pareto_figure
+from reports import baselines
 from reports.baselines import BASELINES
+from reports.drawing import pareto, pareto_figure
+from reports.pages import page
 from reports.run import Run
 from search_spaces import load
 from search_spaces.constraint import Constraint

@@ -10,7 +10,7 @@ from browser import browser, draw_all, needs_chromium, opened, overflow  # noqa:
 from test_baselines_report import folder as with_baselines
 from test_report import HOSTILE, SPEC, ok, run
 
-from reports import page as search_page
+from reports.pages import page as search_page
 from reports.run import read
 from reports.units import figure
 from studies.ledger import Outcome

@@ -8,7 +8,7 @@ from browser import browser, draw_all, needs_chromium, opened, overflow  # noqa:
 from made_up_catalogue import ABOUT, entries
 from made_up_scaling import family, whole
 
-from reports import catalogue_page, comparison_page, fidelity_page, scaling_page
+from reports.pages import catalogue_page, comparison_page, fidelity_page, scaling_page
 from studies import fidelity_record
 
 pytestmark = needs_chromium

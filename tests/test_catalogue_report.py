@@ -8,7 +8,8 @@ from made_up_catalogue import ABOUT, HUGE, LARGE, NETWORKS, SECRET, SLOW, SMALL,
 from rich.console import Console
 from test_report_page import Tags
 
-from reports import catalogue, catalogue_page
+from reports import catalogue
+from reports.pages import catalogue_page
 
 
 def names(found):

@@ -6,7 +6,9 @@ import pytest
 import yaml
 from test_report import KEY, arch, ok
 
-from reports import comparable, comparison, comparison_page, progress
+from reports import comparable, comparison
+from reports.drawing import progress
+from reports.pages import comparison_page
 from search_spaces import UserError
 from studies.ledger import Latency, Ledger, Outcome
 

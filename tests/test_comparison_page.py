@@ -7,8 +7,10 @@ import pytest
 from test_comparison import GOOD, POOR, SPACE, compared, folder
 from test_report import HOSTILE, KEY, ok
 
-from reports import comparison, comparison_figures, comparison_page
-from reports.legend import style
+from reports import comparison
+from reports.drawing import comparison_figures
+from reports.drawing.legend import style
+from reports.pages import comparison_page
 from search_spaces import UserError
 from studies.ledger import Latency, Outcome
 

@@ -8,9 +8,9 @@ import pytest
 from made_up import search, space
 from test_report import HOSTILE, arch, ok
 
-from reports import edf
-from reports.canvas import PALETTE
-from reports.edf import OTHERS, by_gene, caption, corners, distributions, draw, half_band, left_out
+from reports.drawing import edf
+from reports.drawing.canvas import PALETTE
+from reports.drawing.edf import OTHERS, by_gene, caption, corners, distributions, draw, half_band, left_out
 from search_spaces import UserError
 from studies.ledger import Outcome, TrialRecord
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from made_up_genes import V2, additive, drawn, narrowed, trials, unusable
 
-from reports import effects as effects_of
-from reports.effects import effects
+from reports.drawing import effects as effects_of
+from reports.drawing.effects import effects
 from search_spaces import UserError
 
 SPACE = narrowed("s0.kernel", "s1.expansion", "s2.kernel", "s3.layers")

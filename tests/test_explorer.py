@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 from test_report import GOALS, SPEC, ok, run
 
-from reports import baselines, explorer, trust
+from reports import baselines
 from reports.noise import Noise
+from reports.pages import explorer, trust
 from reports.run import Run
 from reports.units import figure
 from studies.ledger import Outcome

@@ -7,7 +7,8 @@ from test_report_page import Tags, outside
 
 from nas import search
 from nas.fidelity import __main__ as command
-from reports import fidelity, fidelity_page
+from reports import fidelity
+from reports.pages import fidelity_page
 from search_spaces import UserError, cost
 from studies import engine, ledger
 from studies.fidelity_record import FIDELITY, read

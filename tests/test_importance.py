@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from made_up_genes import V2, additive, drawn, narrowed, trials, unusable
 
-from reports import genes, importance
-from reports.importance import FEWEST, MOST_GENES, importances
+from reports.drawing import genes, importance
+from reports.drawing.importance import FEWEST, MOST_GENES, importances
 from studies.ledger import Outcome, TrialRecord
 
 SPACE = narrowed("s0.kernel", "s1.expansion", "s2.layers", "s4.block", "resolution")

@@ -5,8 +5,8 @@ import pytest
 from made_up import search
 from test_report import GOALS, arch, ok, run
 
-from reports import learning as module
-from reports.learning import caption, draw, learning
+from reports.drawing import learning as module
+from reports.drawing.learning import caption, draw, learning
 from studies.ledger import Outcome, TrialRecord
 
 NAN, INF = float("nan"), float("inf")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from made_up_genes import V2, additive, drawn, narrowed, trials, unusable
 
-from reports import pairs as module
-from reports.pairs import caption, draw, pairs
+from reports.drawing import pairs as module
+from reports.drawing.pairs import caption, draw, pairs
 from search_spaces import UserError
 
 SPACE = narrowed("s0.kernel", "s1.expansion", "s2.kernel", "s3.layers")

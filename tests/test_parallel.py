@@ -7,8 +7,8 @@ import pytest
 from made_up_genes import V2, drawn, trials, unusable
 from plotly.offline import get_plotlyjs
 
-from reports import parallel as lines_of
-from reports.parallel import parallel
+from reports.drawing import parallel as lines_of
+from reports.drawing.parallel import parallel
 from search_spaces import UserError
 
 GENES = list(V2.parameters)[:6]

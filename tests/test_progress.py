@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from test_report import GOALS, HOSTILE, arch, run
 
-from reports import progress as module
-from reports.progress import Box, box, caption, draw, draw_all, line, progress, spent_s
+from reports.drawing import progress as module
+from reports.drawing.progress import Box, box, caption, draw, draw_all, line, progress, spent_s
 from studies.ledger import Latency, Outcome, TrialRecord
 
 NAN, INF = float("nan"), float("inf")

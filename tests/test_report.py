@@ -5,7 +5,8 @@ import re
 import yaml
 from rich.console import Console
 
-from reports import pareto, pareto_figure, summary
+from reports import summary
+from reports.drawing import pareto, pareto_figure
 from reports.table import COLUMNS, trials_frame
 from reports.terminal import front_table, summary_line
 from reports.units import figure, quantity

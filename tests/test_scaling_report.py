@@ -7,7 +7,9 @@ from made_up_scaling import BEST, HOSTILE, STEPS, family, surface, whole
 from test_report import printed
 from test_report_page import Tags, outside
 
-from reports import scaling, scaling_figures, scaling_page, scaling_study
+from reports import scaling, scaling_study
+from reports.drawing import scaling_figures
+from reports.pages import scaling_page
 from search_spaces.compound import PAPER, RULES
 from studies.scaling_record import SCALING, Interval, read
 

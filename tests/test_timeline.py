@@ -9,8 +9,8 @@ import pytest
 from made_up import search
 from test_report import arch, ok
 
-from reports import timeline as module
-from reports.timeline import caption, draw, timeline
+from reports.drawing import timeline as module
+from reports.drawing.timeline import caption, draw, timeline
 from studies.ledger import Ledger, Outcome, TrialRecord, read
 
 NAN = float("nan")

@@ -161,7 +161,8 @@ def _connect(arm: Arm, stack: ExitStack) -> None:
 def finish(every: Sequence[Arm], settings: Settings, folder: Path, about: Mapping[str, Any]) -> None:
     """Writes ``fidelity.json``, the page and the networks, tells searches of a study that is complete, and prints what
     was found."""
-    from reports import fidelity, fidelity_page
+    from reports import fidelity
+    from reports.pages import fidelity_page
 
     found = found_so_far(every, settings, folder, about)
     runfolder.write_text(folder / FIDELITY, found.to_json())

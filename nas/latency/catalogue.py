@@ -156,7 +156,7 @@ def _go(job: Job, writer: ledger.Ledger, about: Mapping[str, Any]) -> None:
 
 def finish(job: Job, about: Mapping[str, Any]) -> None:
     """Writes the page and prints the table, or the JSON object; the last line names the best network."""
-    from reports import catalogue_page
+    from reports.pages import catalogue_page
 
     entries = job.entries(ledger.read(job.folder))
     page = catalogue_page.write(job.folder, entries, job.limits, about)

@@ -152,7 +152,8 @@ def _train(made: Design, folder: Path) -> None:
 
 def finish(base: Base, settings: Settings, made: Design | None, folder: Path, about: Mapping[str, Any]) -> None:
     """Writes the family, ``scaling.json`` and the page, and prints what was found."""
-    from reports import scaling_page, scaling_study
+    from reports import scaling_study
+    from reports.pages import scaling_page
 
     record = emitted(base, settings, made, folder, about)
     runfolder.write_text(folder / SCALING, record.to_json())

@@ -13,8 +13,8 @@ import moocore
 import numpy as np
 import plotly.graph_objects as go
 
-from reports.canvas import AXIS, empty
-from reports.legend import below, label, style
+from reports.drawing.canvas import AXIS, empty
+from reports.drawing.legend import below, label, style
 from reports.units import UNITS, quantity, unit
 from studies.ledger import TrialRecord
 from studies.objectives import check, direction, values

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from reports import genes, legend
-from reports.canvas import AXIS, PALETTE, empty
+from reports.drawing import genes, legend
+from reports.drawing.canvas import AXIS, PALETTE, empty
 from reports.units import unit
 from search_spaces.space import SearchSpace
 from studies.ledger import TrialRecord

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from reports import markup, pareto, pareto_figure
 from reports.baselines import Baseline
+from reports.drawing import pareto, pareto_figure
 from reports.noise import Noise
+from reports.pages import markup
 from reports.run import Run
 from reports.summary import plural
 from reports.units import UNITS, columns, digits, figure, unit
@@ -21,6 +22,7 @@ from studies.ledger import Latency, TrialRecord
 from studies.pareto import front
 
 HEIGHT = 460  # pixels
+SCRIPTS = ("network.js", "explorer.js")
 MOST_EPOCHS = 24  # points of a learning curve
 PRECISION = 6  # significant digits of what is compared, not read
 TARGETS = ("timm", "torchvision", "onnx", "keras")

@@ -12,11 +12,11 @@ from html import escape
 import plotly.graph_objects as go
 
 from reports import fidelity
-from reports.canvas import AXIS, FRONT, LIMIT, OTHER, empty
+from reports.drawing.canvas import AXIS, FRONT, LIMIT, OTHER, empty
 from studies.fidelity_record import Proxy, Study
 
 HEIGHT = 440  # pixels
-CEILING_COLOUR, MACS_COLOUR = "#009E73", "#CC79A7"  # Okabe & Ito's palette, as in reports.pareto
+CEILING_COLOUR, MACS_COLOUR = "#009E73", "#CC79A7"  # Okabe & Ito's palette
 TICKS = [place * 10.0**power for power in range(-2, 3) for place in (1, 2, 5)]  # percent
 
 

@@ -13,8 +13,8 @@ from itertools import chain
 import numpy as np
 import plotly.graph_objects as go
 
-from reports.canvas import AXIS, OTHER, PALETTE, empty
-from reports.legend import below, label, style
+from reports.drawing.canvas import AXIS, OTHER, PALETTE, empty
+from reports.drawing.legend import below, label, style
 from search_spaces import UserError
 from search_spaces.space import SearchSpace
 from studies.ledger import TrialRecord

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from reports.canvas import AXIS, LIMIT, OTHER, PALETTE, empty
-from reports.genes import LeftOut, left_out
-from reports.legend import below
+from reports.drawing.canvas import AXIS, LIMIT, OTHER, PALETTE, empty
+from reports.drawing.genes import LeftOut, left_out
+from reports.drawing.legend import below
 from reports.summary import plural
 from studies.ledger import TrialRecord
 

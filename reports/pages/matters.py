@@ -9,9 +9,11 @@ from itertools import combinations
 
 import plotly.graph_objects as go
 
-from reports import comparable, edf, effects, genes, importance, learning, markup, pairs, parallel, progress, timeline
+from reports import comparable
+from reports.drawing import edf, effects, genes, importance, learning, pairs, parallel, progress, timeline
+from reports.pages import markup
+from reports.pages.template import WIDE
 from reports.run import Run
-from reports.template import WIDE
 from reports.units import unit
 
 MOST_GENES = 6  # whose effects are shown, and by whose values errors are

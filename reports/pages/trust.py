@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-from reports import fidelity, markup, summary
+from reports import fidelity, summary
+from reports.pages import markup
 from reports.run import Run
 from reports.units import is_flagged
 

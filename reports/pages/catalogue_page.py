@@ -9,11 +9,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from reports import catalogue, markup, pareto, summary, template
-from reports.canvas import FRONT, OTHER
+from reports import catalogue, summary
 from reports.catalogue import Entry
-from reports.listing import OWN_KEY
-from reports.page import REPORT, figure_html, unbroken
+from reports.drawing import pareto
+from reports.drawing.canvas import FRONT, OTHER
+from reports.pages import markup, template
+from reports.pages.listing import OWN_KEY
+from reports.pages.page import REPORT, figure_html, unbroken
 from reports.units import FLAG, digits
 from search_spaces.constraint import Constraint
 from studies.runfolder import write_text

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from reports.canvas import AXIS, empty
-from reports.legend import below, label, style
-from reports.pareto import LOG_FROM
+from reports.drawing.canvas import AXIS, empty
+from reports.drawing.legend import below, label, style
+from reports.drawing.pareto import LOG_FROM
 from reports.run import Run
 from reports.units import UNITS, costs, is_flagged
 from studies.ledger import TrialRecord

@@ -9,21 +9,11 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from reports import (
-    baselines,
-    confirmed,
-    explorer,
-    listing,
-    markup,
-    matters,
-    pareto,
-    pareto_figure,
-    summary,
-    template,
-    trust,
-)
+from reports import baselines, confirmed, summary
 from reports import run as runs
-from reports.canvas import FRONT, LIMIT, OTHER, PUBLISHED
+from reports.drawing import pareto, pareto_figure
+from reports.drawing.canvas import FRONT, LIMIT, OTHER, PUBLISHED
+from reports.pages import explorer, listing, markup, matters, template, trust
 from reports.run import Run
 from reports.units import UNITS
 from studies.ledger import TrialRecord
@@ -84,7 +74,8 @@ def render(run: Run) -> str:
     ]
     sections.insert(0, _links(sections))
     lead = f"{summary.counts(run.trials)}. {_when(run.trials)}"
-    return template.page(f"{run.name}: {headline}", unbroken(headline), lead, sections, ("network.js", "explorer.js"))
+    scripts = explorer.SCRIPTS if any('id="explorer"' in part for part in sections) else ()
+    return template.page(f"{run.name}: {headline}", unbroken(headline), lead, sections, scripts)
 
 
 def _links(sections: Sequence[str]) -> str:

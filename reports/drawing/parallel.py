@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from reports import genes as gene_words
-from reports.canvas import FRONT, LIMIT, OTHER, empty
-from reports.genes import LeftOut, left_out
+from reports.drawing import genes as gene_words
+from reports.drawing.canvas import FRONT, LIMIT, OTHER, empty
+from reports.drawing.genes import LeftOut, left_out
 from reports.units import columns, unit
 from search_spaces.space import SearchSpace
 from studies.ledger import TrialRecord

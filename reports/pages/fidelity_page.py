@@ -8,11 +8,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from reports import fidelity, fidelity_figures, markup
-from reports.canvas import FRONT, OTHER
-from reports.page import REPORT
+from reports import fidelity
+from reports.drawing import fidelity_figures
+from reports.drawing.canvas import FRONT, OTHER
+from reports.pages import markup
+from reports.pages.page import REPORT
+from reports.pages.template import WIDE, page
 from reports.summary import plural
-from reports.template import WIDE, page
 from studies.fidelity_record import Study
 from studies.runfolder import write_text
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from reports.canvas import AXIS, DARK, FRONT, LIMIT, OTHER, PALETTE, PUBLISHED, SYMBOLS, empty
-from reports.fidelity_figures import HEIGHT
+from reports.drawing.canvas import AXIS, DARK, FRONT, LIMIT, OTHER, PALETTE, PUBLISHED, SYMBOLS, empty
+from reports.drawing.fidelity_figures import HEIGHT
 from reports.scaling import amount, digits4, interval, mean, short
 from search_spaces.compound import PAPER, Coefficients
 from studies.scaling_record import Interval, Network, Point, Scaling, Seeds, Study, Triple, known

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from reports import genes as gene_words
-from reports.canvas import AXIS, FRONT, OTHER, empty
-from reports.genes import LeftOut, left_out
+from reports.drawing import genes as gene_words
+from reports.drawing.canvas import AXIS, FRONT, OTHER, empty
+from reports.drawing.genes import LeftOut, left_out
 from reports.units import unit
 from search_spaces.space import SearchSpace
 from studies.ledger import TrialRecord

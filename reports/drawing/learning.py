@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from reports.canvas import AXIS, FRONT, OTHER, empty
-from reports.genes import LeftOut, left_out
-from reports.legend import below
-from reports.timeline import COLOURS
+from reports.drawing.canvas import AXIS, FRONT, OTHER, empty
+from reports.drawing.genes import LeftOut, left_out
+from reports.drawing.legend import below
+from reports.drawing.timeline import COLOURS
 from reports.units import unit
 from studies.ledger import TrialRecord
 from studies.pareto import front

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from reports import genes as gene_words
-from reports.canvas import AXIS, empty
-from reports.genes import LeftOut, left_out
+from reports.drawing import genes as gene_words
+from reports.drawing.canvas import AXIS, empty
+from reports.drawing.genes import LeftOut, left_out
 from reports.summary import plural
 from reports.units import unit
 from search_spaces import UserError

@@ -7,13 +7,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from reports import markup, scaling, scaling_figures, scaling_study
-from reports.canvas import FRONT, OTHER, PUBLISHED
-from reports.fidelity_figures import HEIGHT
-from reports.page import REPORT
+from reports import scaling, scaling_study
+from reports.drawing import scaling_figures
+from reports.drawing.canvas import FRONT, OTHER, PUBLISHED
+from reports.drawing.fidelity_figures import HEIGHT
+from reports.pages import markup
+from reports.pages.page import REPORT
+from reports.pages.template import WIDE, page
 from reports.scaling import amount, triple
 from reports.summary import plural
-from reports.template import WIDE, page
 from studies.runfolder import write_text
 from studies.scaling_record import Scaling, Study
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from reports.canvas import PALETTE, SYMBOLS
+from reports.drawing.canvas import PALETTE, SYMBOLS
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 ROW = 20  # pixels of a row

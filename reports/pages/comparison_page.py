@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from reports import comparable, comparison, comparison_figures, edf, markup, progress
+from reports import comparable, comparison
 from reports.comparison import Comparison, Setting, Standing
-from reports.page import unbroken
+from reports.drawing import comparison_figures, edf, progress
+from reports.pages import markup
+from reports.pages.page import unbroken
+from reports.pages.template import WIDE, page
 from reports.run import Run
 from reports.summary import counts, plural
-from reports.template import WIDE, page
 from reports.units import digits, quantity, unit
 from search_spaces import UserError
 from studies.runfolder import write_text

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from reports import markup, summary
+from reports import summary
+from reports.pages import markup
 from reports.run import Run
 from reports.units import columns, figure, unit
 from studies.ledger import TrialRecord

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from reports.canvas import AXIS, FRONT, LIMIT, OTHER, PUBLISHED, empty
-from reports.pareto import Panel, Point
+from reports.drawing.canvas import AXIS, FRONT, LIMIT, OTHER, PUBLISHED, empty
+from reports.drawing.pareto import Panel, Point
 from reports.units import UNITS
 
 HEIGHT = 400  # pixels

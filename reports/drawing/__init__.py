@@ -1,0 +1,1 @@
+"""What a figure shows as plain data, and functions that draw it."""
