@@ -8,15 +8,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.report_exports import (
+    IMAGES,
+    OF_A_SEARCH,
+    TABLES,
+    figures_of,
+    search_of,
+    tell,
+    write_images,
+    write_others,
+    write_tables,
+)
 from search_spaces import UserError, command
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
     from rich.console import Console
 
     from reports.folder import Record
-    from reports.images import Format
-    from reports.run import Run
 
 DESCRIPTION = """\
 Builds the page of a run again, from its folder alone: of a search, a scaling run, a fidelity study or a measurement of
@@ -44,11 +52,7 @@ What exists is left alone: a file is replaced with --force only (report.html of 
 Exit code: 0 done, 2 wrong input, 130 interrupted, 1 internal error."""
 WATCH_S = 10.0
 COMPARISON = Path("comparison.html")
-TABLES = {"csv": ".csv", "parquet": ".parquet"}
-IMAGES: tuple[Format, ...] = ("png", "svg")
-# What is of one search alone, and what goes with --watch.
-OF_A_SEARCH = ("csv", "parquet", "tensorboard", "optuna")
-OF_ONE = ("png", "svg", "tensorboard", "optuna", "watch")
+OF_ONE = ("png", "svg", "tensorboard", "optuna", "watch")  # which several runs together do not have
 
 
 def parser() -> command.Parser:
@@ -71,13 +75,21 @@ def parser() -> command.Parser:
     made.add_argument(
         "--watch",
         nargs="?",
-        type=command.positive_float,
+        type=_seconds,
         const=WATCH_S,
         metavar="SECONDS",
         help=f"build the page again as the run goes on; the browser follows (default every {WATCH_S:g} s)",
     )
     made.add_argument("--force", action="store_true", help="replace files that exist")
     return made
+
+
+def _seconds(text: str) -> float:
+    """An argparse type."""
+    try:
+        return command.positive_float(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, of seconds; the folder goes before --watch") from None
 
 
 def main(argv: Sequence[str]) -> None:
@@ -121,18 +133,18 @@ def _one(args: argparse.Namespace) -> None:
 
     (run_dir,) = args.run_dirs
     record, console = folder.read(run_dir), _console()
-    search = _search(args, record)
-    figures = _figures(args, record)
+    search = search_of(args, record)
+    figures = figures_of(args, record)
     page = _write_page(args, record)
     for part in folder.printed(record, console.width, not console.encoding.lower().startswith("utf")):
         console.print(part, soft_wrap=isinstance(part, str))
     if search:
-        _tables(args, [search], console)
-        _others(args, search, console)
+        write_tables(args, [search], console)
+        write_others(args, search, console)
     for form in IMAGES:
         if target := getattr(args, form):
-            _write_images(figures, target, form, console)
-    _tell(console, "report", page)
+            write_images(figures, target, form, console)
+    tell(console, "report", page)
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -150,8 +162,8 @@ def _compare(args: argparse.Namespace) -> None:
         said = summary.headline(search.networks, search.objectives)
         console.print(f"{search.name}: {said}", soft_wrap=True, markup=False)
     console.print(comparison_page.headline(found), soft_wrap=True, markup=False)
-    _tables(args, searches, console)
-    _tell(console, "report", page)
+    write_tables(args, searches, console)
+    tell(console, "report", page)
 
 
 def _watch(args: argparse.Namespace) -> None:
@@ -165,7 +177,7 @@ def _watch(args: argparse.Namespace) -> None:
 
     def rebuild(goes_on: bool) -> None:
         page = _write_page(args, folder.read(run_dir), args.watch if goes_on else None)
-        _tell(console, f"{live.counted(run_dir)}, the run {'goes on' if goes_on else 'is not going on'}", page)
+        tell(console, f"{live.counted(run_dir)}, the run {'goes on' if goes_on else 'is not going on'}", page)
 
     try:
         live.follow(run_dir, args.watch, rebuild)
@@ -184,99 +196,10 @@ def _write_page(args: argparse.Namespace, record: Record, reload_s: float | None
     return path
 
 
-def _figures(args: argparse.Namespace, record: Record) -> dict[str, go.Figure]:
-    """Nothing where no image is asked for. Raises UserError where images cannot be made, or would replace others."""
-    from reports import exports
-
-    wanted = [form for form in IMAGES if getattr(args, form)]
-    if not wanted:
-        return {}
-    from reports import figures, images
-
-    images.check(f"--{wanted[0]}")
-    found = figures.of_record(record, args.run_dirs[0].resolve().name)
-    for form in wanted:
-        names = [f"{name}.{form}" for name in found]
-        exports.check_place(f"--{form}", getattr(args, form), names, args.force)
-    return found
-
-
-def _search(args: argparse.Namespace, record: Record) -> Run | None:
-    """What is exported; None where nothing of it is. Raises UserError where that cannot be."""
-    from reports.run import Run
-
-    wanted = [name for name in OF_A_SEARCH if getattr(args, name) is not None]
-    if not wanted:
-        return None
-    if not isinstance(record, Run):
-        raise UserError(f"--{wanted[0]}: {args.run_dirs[0]} holds no search")
-    if args.tensorboard:
-        from reports import curves
-
-        curves.check()
-    if args.optuna:
-        from studies import optuna_export
-
-        if record.space is None:
-            raise UserError(f"--optuna: {args.run_dirs[0]} holds no space.yaml, whose genes are the parameters")
-        optuna_export.check(args.optuna, record.name)
-    return record
-
-
-def _tables(args: argparse.Namespace, searches: Sequence[Run], console: Console) -> None:
-    from reports import exports, table
-
-    wanted = [name for name in TABLES if getattr(args, name)]
-    if not wanted:
-        return
-    frame = table.of_runs(searches)
-    for name in wanted:
-        path = getattr(args, name)
-        with exports.new_file(path) as part:
-            table.WRITERS[name](frame, part)
-        _tell(console, name, path)
-
-
-def _others(args: argparse.Namespace, search: Run, console: Console) -> None:
-    from rich.progress import Progress
-
-    trials = search.trials
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as live:
-        if args.tensorboard:
-            from reports import curves, exports
-
-            task = live.add_task("TensorBoard", total=len(trials))
-            with exports.new_folder(args.tensorboard) as part:
-                curves.write(trials, search.objectives, search.space, part, lambda: live.advance(task))
-            _tell(console, "tensorboard", args.tensorboard)
-        if args.optuna and search.space:
-            from studies import optuna_export
-
-            study = live.add_task("Optuna", total=len(trials))
-            about = {name: search.spec[name] for name in ("command", "created", "seed") if name in search.spec}
-            whole = optuna_export.Search(
-                search.name, trials, search.space, search.objectives, search.constraints, about
-            )
-            optuna_export.write(whole, args.optuna, lambda: live.advance(study))
-            _tell(console, "optuna", args.optuna)
-
-
-def _write_images(figures: dict[str, go.Figure], target: Path, form: Format, console: Console) -> None:
-    from reports import images
-
-    target.mkdir(parents=True, exist_ok=True)
-    written = images.write(figures, target, form)
-    _tell(console, form, f"{len(written)} figures in {target}")
-
-
 def _console() -> Console:
     from rich.console import Console
 
     return Console(highlight=False)
-
-
-def _tell(console: Console, what: str, where: object) -> None:
-    console.print(f"{what}: {where}", soft_wrap=True, markup=False)
 
 
 @contextmanager

@@ -283,7 +283,8 @@ def finish(run_dir: Path, spec: Spec) -> None:
     fidelity_record.carry(run_dir, load_space(str(run_dir / runfolder.SPACE)), spec)
     found = runs.read(run_dir)
     runfolder.write_archs(run_dir, front(found.networks, found.objectives))
-    report = page.write(run_dir)
+    report = run_dir / page.REPORT
+    runfolder.write_text(report, page.render(found))
     for part in folder.search_printed(found, console.width):
         console.print(part, soft_wrap=isinstance(part, str))
     console.print(f"run folder: {run_dir}", soft_wrap=True, markup=False)

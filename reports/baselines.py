@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
 from rich.table import Table
 from rich.text import Text
 
-from reports import summary
+from reports import specs, summary
 from reports.pages import markup
 from reports.terminal import FLAGGED, HEADINGS, narrow_table
 from reports.units import FLAG, columns, figure, is_flagged, spread, unit
 from search_spaces import Arch, constraint
 from search_spaces.constraint import Constraint
-from search_spaces.published import catalogue
+from search_spaces.published import catalogue, read_yaml
 from studies import ledger
 from studies.ledger import TrialRecord
 from studies.objectives import METRICS, direction, values
@@ -25,6 +24,7 @@ from studies.pareto import front
 from studies.repeats import networks
 from studies.runfolder import BASELINES, SPEC
 
+LEAST_GAIN = 1.05  # of an advantage that is worth a headline
 NOTE = (
     "Trained on the same images, with the settings and as many seeds as the candidates instead of recipes of their "
     "own, and measured by the same protocol. They are no part of the search: its sampler never heard of them, and they "
@@ -57,12 +57,12 @@ class Baseline:
 
 def read(run_dir: Path) -> dict[str, list[TrialRecord]]:
     """By name, the trainings of the networks that a run folder holds as baselines; empty where there are none."""
-    folder = run_dir / BASELINES
-    if not (folder / SPEC).is_file():
+    path = run_dir / BASELINES / SPEC
+    if not path.is_file():
         return {}
-    names = yaml.safe_load((folder / SPEC).read_text(encoding="utf-8"))["search"]["baselines"]
+    names = specs.texts(path, read_yaml(path), "search.baselines")
     found: dict[str, list[TrialRecord]] = {}
-    for record in ledger.read(folder):
+    for record in ledger.read(path.parent):
         found.setdefault(_name(record.arch, names), []).append(record)
     return found
 
@@ -144,14 +144,16 @@ def advantage(found: Sequence[Baseline], trials: Sequence[TrialRecord], objectiv
         top1, theirs = one.record.metric("top1"), one.record.metric(cost)
         if one.record.status != "ok" or top1 is None or not theirs:
             continue
-        mine = [trial.metric(cost) for trial in front(trials, objectives) if (trial.metric("top1") or 0.0) >= top1]
-        if least := min((value for value in mine if value), default=None):
-            gains.append((theirs / least, one.name))
-    if not gains or max(gains)[0] <= 1:
+        for trial in front(trials, objectives):
+            mine = trial.metric(cost)
+            flagged = any(figure(record, cost).endswith(FLAG) for record in (trial, one.record))
+            if mine and not flagged and (trial.metric("top1") or 0.0) >= top1:
+                gains.append((theirs / mine, one.name))
+    ratio, name = max(gains, default=(1.0, ""))
+    if ratio < LEAST_GAIN:
         return ""
-    ratio, name = max(gains)
     word = {"latency_ms": "faster", "step_time_s": "quicker to train"}.get(cost, f"less {unit(cost).name}")
-    return f"; at no less accuracy than {name} {ratio:.2g} x {word}"
+    return f"; at no less accuracy than {name} {ratio:.{1 if ratio < 10 else 0}f} x {word}"
 
 
 def _is_cost(name: str) -> bool:

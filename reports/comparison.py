@@ -214,8 +214,9 @@ def errors(runs: Sequence[Run]) -> edf.Distributions:
     groups = {
         run.name: [v for t in run.networks if t.status == "ok" and (v := t.metric("top1")) is not None] for run in runs
     }
-    at_random = [run.name for run in runs if field(run, "search", "sampler") == "random"]
-    return edf.distributions(groups, at_random)
+    selected = {run.name: edf.selected(run.spec["search"]) for run in runs}
+    at_random = [name for name, reasons in selected.items() if not reasons]
+    return edf.distributions(groups, at_random, list(dict.fromkeys(itertools.chain.from_iterable(selected.values()))))
 
 
 def _settings(standings: Sequence[Standing]) -> tuple[Setting, ...]:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from rich import box
 from rich.table import Table
 
-from reports import baselines
+from reports import specs
 from reports.pages import markup
 from reports.units import digits, figure, spread
 from search_spaces import Arch
+from search_spaces.published import read_yaml
 from studies import ledger
 from studies.ledger import TrialRecord
 from studies.repeats import networks
@@ -74,13 +74,12 @@ def _known(values: Iterable[float | None]) -> tuple[float, ...]:
     return tuple(value for value in values if value is not None)
 
 
-def of_run(run_dir: Path, trials: Sequence[TrialRecord]) -> tuple[list[Confirmed], int]:
-    """What the run folder holds of a confirmation, and its epochs; nothing and 0 where there was none."""
-    folder = run_dir / CONFIRM
-    if not (folder / SPEC).exists():
+def read(run_dir: Path) -> tuple[list[TrialRecord], int]:
+    """The trainings that the run folder holds as a confirmation, and their epochs; none and 0 where there was none."""
+    path = run_dir / CONFIRM / SPEC
+    if not path.exists():
         return [], 0
-    epochs = yaml.safe_load((folder / SPEC).read_text(encoding="utf-8"))["train"]["epochs"]
-    return confirmed(trials, ledger.read(folder), baselines.read(run_dir)), epochs
+    return ledger.read(path.parent), specs.field(path, read_yaml(path), "train.epochs", int)
 
 
 def agreement(found: Sequence[Confirmed]) -> str:

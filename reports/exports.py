@@ -56,11 +56,18 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """The same of a folder, which is made; ``path`` may be an empty one."""
-    part = path.with_name(f".{os.getpid()}.{path.name}")
+    """The same of a folder, which is made; ``path`` may be an empty one, which is filled and not replaced: a shell may
+    stand in it."""
+    path = path.resolve()
+    there = path.is_dir()
+    part = (path if there else path.parent) / f".{os.getpid()}.{path.name}"
     part.mkdir(parents=True)
     try:
         yield part
-        os.replace(part, path)
+        if there:
+            for one in sorted(part.iterdir()):
+                os.replace(one, path / one.name)
+        else:
+            os.replace(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)

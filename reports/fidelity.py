@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -15,7 +14,7 @@ from rich.text import Text
 from reports.summary import plural
 from reports.terminal import narrow_table
 from studies.fidelity import Agreement, Estimate
-from studies.fidelity_record import COMMAND, FIDELITY, Failure, Proxy, Study, Training, flags, read
+from studies.fidelity_record import COMMAND, Failure, Proxy, Study, Training, flags
 
 CHOSEN = "●"
 COSTS = {"macs": "MACs alone", "params": "parameters alone"}
@@ -150,13 +149,9 @@ def _beside(study: Study, proxy: Proxy) -> str:
     return "".join(f"; {COSTS[name]} ranks as well ({number(study.by_cost[name].tau)})" for name in better)
 
 
-def of_search(run_dir: Path, spec: Mapping[str, Any]) -> str:
-    """What is known of the fidelity of a search's training, in a line; ``spec``: the mapping of its spec.yaml."""
-    return told(read(Path(run_dir) / FIDELITY), spec)
-
-
 def told(study: Study | None, spec: Mapping[str, Any]) -> str:
-    """The same of the study that the run folder holds."""
+    """What is known of the fidelity of a search's training, in a line. study: that its folder holds; spec: the mapping
+    of its ``spec.yaml``."""
     proxy = study.proxy(study.own) if study else None
     if study is None or proxy is None:
         return f"fidelity: unknown; {' '.join(filter(None, (COMMAND, flags(spec))))} tells"

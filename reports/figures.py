@@ -48,15 +48,15 @@ def of_record(record: folder.Record, name: str) -> dict[str, go.Figure]:
 
 def of_search(run: Run) -> Iterator[tuple[str, go.Figure]]:
     """Name and figure: accuracy against each cost, what matters, how it went."""
-    from reports.drawing import pareto, pareto_figure
-    from reports.pages import explorer, matters
+    from reports.drawing import matters, pareto, pareto_figure
+    from reports.pages import explorer
 
     for cost in explorer.costs(run):
         panel = pareto.panel(run.networks, run.objectives, cost, run.constraints, run.published, run.noise)
         if panel.points or panel.beside:
             title, drawn = f"Accuracy against {UNITS[cost].name}", pareto_figure.draw(panel)
             yield f"accuracy-{cost}", alone(drawn, title, explorer.caption(panel, run))
-    for one in matters.drawings(run):
+    for one in matters.matters(run).drawings:
         yield one.name, alone(one.drawing, one.title, one.caption)
 
 

@@ -139,14 +139,15 @@ def search_printed(run: Run, width: int = 80, ascii_only: bool = False) -> Itera
 
 def _catalogue(run_dir: Path) -> Catalogue:
     """A network that the catalogue has no longer, or has changed, is as the ledger knows it."""
-    from reports import catalogue
+    from reports import catalogue, specs
     from search_spaces import constraint, published
 
-    about, records = read_yaml(run_dir / runfolder.SPEC), ledger.read(run_dir)
-    limits = [constraint.parse(text, catalogue.METRICS) for text in about["constraints"]]
+    path = run_dir / runfolder.SPEC
+    about, records = read_yaml(path), ledger.read(run_dir)
+    limits = [constraint.parse(text, catalogue.METRICS) for text in specs.texts(path, about, "constraints", [])]
     ended = {record.arch.id: record for record in records if record.outcome}
     now, networks = published.catalogue(), []
-    for name, arch_id in about["catalogue"].items():
+    for name, arch_id in specs.field(path, about, "catalogue", dict).items():
         if name in now and now[name].arch.id == arch_id:
             networks.append(now[name])
         elif record := ended.get(arch_id):

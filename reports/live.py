@@ -14,22 +14,31 @@ from studies import ledger
 
 LOCK = ".lock"  # which whoever writes to a run folder holds (studies.ledger, studies.runfolder)
 HEAD = "</head>"
-# The browser keeps the place on the page; one that nobody sees waits until it is seen.
+# A file cannot ask whether there is a newer one. A page that is read closely, or that nobody sees, waits; the place on
+# it is kept here, since browsers lose it where figures are drawn late.
 RELOAD = """<script>
-setInterval(() => {{ if (!document.hidden && !getSelection().toString()) location.reload(); }}, {milliseconds});
+addEventListener("load", () => {{
+  if (history.state) scrollTo(0, history.state.place);
+  setInterval(() => {{
+    const busy = document.querySelector(":is(input, select, textarea, button, summary):focus, details[open]");
+    if (document.hidden || busy || getSelection().toString()) return;
+    history.replaceState({{place: scrollY}}, "");
+    location.reload();
+  }}, {milliseconds});
+}});
 </script>
 """
 
 
 def goes_on(run_dir: Path) -> bool:
-    """Whether a process writes to the run; True where that cannot be told. The lock is held to find out, for some
-    microseconds."""
+    """Whether a process writes to the run. The lock is held to find out, for some microseconds. Raises OSError where it
+    cannot be opened, so that this cannot be told."""
     if not (run_dir / LOCK).exists():
         return False
     try:
         with FileLock(str(run_dir / LOCK), timeout=0):
             return False
-    except (Timeout, OSError):
+    except Timeout:
         return True
 
 

@@ -8,18 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from reports import baselines
+from reports import baselines, confirmed, specs
 from reports.noise import Noise, noise
 from search_spaces import Arch, UserError
 from search_spaces.constraint import Constraint, parse
+from search_spaces.published import read_yaml
 from search_spaces.space import SearchSpace
 from search_spaces.space_file import load_space
 from studies import fidelity_record, ledger, objectives, repeats
 from studies.fidelity_record import Study
 from studies.ledger import TrialRecord
-from studies.runfolder import CONFIRM, SPACE, SPEC
+from studies.runfolder import SPACE, SPEC
 
 
 class Remembering(SearchSpace):
@@ -96,10 +95,7 @@ def read(run_dir: str | Path) -> Run:
     """Raises UserError where the folder holds no search, or a spec without valid ``search.objectives``."""
     folder = Path(run_dir)
     spec, trials = read_spec(folder), ledger.read(folder)
-    epochs, confirmation = 0, list[TrialRecord]()
-    if (folder / CONFIRM / SPEC).exists():
-        epochs = yaml.safe_load((folder / CONFIRM / SPEC).read_text(encoding="utf-8"))["train"]["epochs"]
-        confirmation = ledger.read(folder / CONFIRM)
+    confirmation, epochs = confirmed.read(folder)
     run = Run(
         trials,
         spec,
@@ -111,20 +107,22 @@ def read(run_dir: str | Path) -> Run:
         fidelity_record.read(folder / fidelity_record.FIDELITY),
         Remembering.of(load_space(str(folder / SPACE))) if (folder / SPACE).is_file() else None,
     )
-    _ = run.objectives, run.constraints  # checked here, where the folder can be named
+    try:
+        _ = run.objectives, run.constraints  # checked here, where the file can be named
+    except UserError as error:
+        raise UserError(f"{folder / SPEC}: {error}") from None
     return run
 
 
 def read_spec(run_dir: Path) -> dict[str, Any]:
-    """The mapping of a search's ``spec.yaml``. Raises UserError where there is none."""
+    """The mapping of a search's ``spec.yaml``. Raises UserError where there is none, or what pages rest on is not as it
+    has to be."""
     path = run_dir / SPEC
-    try:
-        spec = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{run_dir}: holds no {SPEC}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
-    search = spec.get("search") if isinstance(spec, dict) else None
-    if not isinstance(search, dict) or not isinstance(search.get("objectives"), list):
-        raise UserError(f"{path}: search.objectives: missing, a list such as [top1, latency_ms] is needed")
+    if not path.is_file():
+        raise UserError(f"{run_dir}: holds no {SPEC}")
+    spec: dict[str, Any] = read_yaml(path)
+    specs.texts(path, spec, "search.objectives")
+    specs.texts(path, spec, "search.constraints", [])
+    specs.field(path, spec, "search.repeats", int, 1)
+    specs.field(path, spec, "images", dict, {})
     return spec

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reports.units import UNITS, digits, is_flagged, quantity
+from reports.units import UNITS, Z, digits, is_flagged, quantity
 from studies import rewards
 from studies.ledger import STATUSES, UNCHECKED, TrialRecord
 from studies.pareto import front
@@ -171,11 +171,12 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def _described(trial: TrialRecord, objectives: Sequence[str], noise: Noise | None = None) -> str:
+    """With the 95% interval of top1, as far as its noise is known."""
     parts = []
     for name in objectives:
         amount = quantity(name, trial.metric(name))
-        if name == "top1" and noise and (error := noise.of(trial.arch.id)) is not None:
-            amount = f"{digits(name, trial.metric(name))} ± {digits(name, error)} %"
+        if name == "top1" and noise and (error := noise.of(trial)) is not None:
+            amount = f"{digits(name, trial.metric(name))} ± {digits(name, Z * error)} %"
         if kind := rewards.name(name):
             amount = f"a reward of {amount} ({name}: {_described(trial, rewards.INGREDIENTS[kind])})"
         noun = {"top1": " accuracy", "latency_ms": ""}.get(name, f" {UNITS[name].name}" if name in UNITS else "")

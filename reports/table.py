@@ -62,14 +62,16 @@ def trials_frame(
     top1 is in percent, val_loss in nats; the ends of the latency's 95% interval, its ``n`` calls and its reasons are
     those of studies.ledger.Latency; ``train_time_s`` and ``latency_time_s`` are the timings of the phases; ``reason``:
     why there is no result. A ``stopped`` trial keeps its last top1, so filter by ``status`` (or ``on_front``) before
-    comparing. repeats: of each network; more than one: ``on_front`` is that of their means.
+    comparing. repeats: of each network; more than one: ``on_front`` is that of their means, of those that are ``ok``.
     """
-    best = {trial.arch.id if repeats > 1 else trial.number for trial in _front(trials, objectives, repeats)}
+    best = front(networks(trials) if repeats > 1 else trials, objectives)
+    numbers, ids = {trial.number for trial in best}, {trial.arch.id for trial in best}
+
+    def stands(trial: TrialRecord) -> bool:
+        return trial.status == "ok" and (trial.arch.id in ids if repeats > 1 else trial.number in numbers)
+
     types = COLUMNS | (gene_types(space) if space else {})
-    rows = [
-        _row(trial) | _genes(trial, space) | {"on_front": (trial.arch.id if repeats > 1 else trial.number) in best}
-        for trial in trials
-    ]
+    rows = [_row(trial) | _genes(trial, space) | {"on_front": stands(trial)} for trial in trials]
     return pd.DataFrame(rows, columns=list(types)).astype(types)
 
 
@@ -109,10 +111,6 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
 
 
 WRITERS = {"csv": write_csv, "parquet": write_parquet}
-
-
-def _front(trials: Sequence[TrialRecord], objectives: Sequence[str], repeats: int) -> list[TrialRecord]:
-    return front(networks(trials) if repeats > 1 else trials, objectives)
 
 
 def _genes(trial: TrialRecord, space: SearchSpace | None) -> dict[str, object]:

@@ -36,6 +36,7 @@ UNITS = {
     "peak_memory_mb": Unit("training memory", "MB", 1),
 }
 FLAG = "*"
+Z = 1.96  # standard errors on either side that hold 95%
 _ACCURACY = ("top1", "val_loss")
 _ALWAYS = ("latency_ms", "macs", "params")
 

@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -206,7 +206,8 @@ class Ledger:
 
 
 def read(run_dir: str | Path) -> list[TrialRecord]:
-    """All trials of a run in order of their numbers. Raises UserError where ``run_dir`` holds no ledger."""
+    """All trials of a run in order of their numbers. Raises UserError where ``run_dir`` holds no ledger, or one with a
+    line that no program of this version has written."""
     path = Path(run_dir) / LEDGER
     if not path.is_file():
         raise UserError(f"{run_dir}: holds no run (no {LEDGER})")
@@ -219,19 +220,42 @@ def read(run_dir: str | Path) -> list[TrialRecord]:
             raise UserError(f"{path}: line {line_number} is damaged") from None
         if schema != SCHEMA:
             raise UserError(f"{path}: schema {schema!r} is not {SCHEMA}, the version that this program reads")
-        if event["event"] == "started":
-            arch = Arch.from_dict(event["arch"])
-            trials[number] = TrialRecord(number, arch, event["seed"], event["time"])
-        elif event["event"] == "measured":
-            trials[number] = replace(trials[number], measured=Outcome.from_dict(event["outcome"]))
-        elif event["event"] == "epoch":
-            trial = trials[number]
-            times = (*trial.epoch_times, event["time"])
-            trials[number] = replace(trial, epochs=(*trial.epochs, event["metrics"]), epoch_times=times)
-        elif event["event"] == "finished":
-            outcome = Outcome.from_dict(event["outcome"])
-            trials[number] = replace(trials[number], finished=event["time"], outcome=outcome)
+        try:
+            trials[number] = _after(event, trials.get(number))
+        except UserError as error:
+            raise UserError(f"{path}: line {line_number}: {error}") from None
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise UserError(f"{path}: line {line_number} is damaged") from None
     return [trials[number] for number in sorted(trials)]
+
+
+def _after(event: dict[str, Any], trial: TrialRecord | None) -> TrialRecord:
+    """The trial as it is after one more event; None: it had not started."""
+    kind = event["event"]
+    if kind == "started":
+        return TrialRecord(event["trial"], Arch.from_dict(event["arch"]), event["seed"], event["time"])
+    if trial is None:
+        raise UserError(f"{kind!r} of trial {event['trial']}, which has not started")
+    if kind == "measured":
+        return replace(trial, measured=_outcome(event["outcome"]))
+    if kind == "epoch":
+        if not isinstance(event["metrics"].get("epoch"), int):
+            raise UserError("metrics: 'epoch' is missing or no integer")
+        times = (*trial.epoch_times, event["time"])
+        return replace(trial, epochs=(*trial.epochs, event["metrics"]), epoch_times=times)
+    if kind == "finished":
+        return replace(trial, finished=event["time"], outcome=_outcome(event["outcome"]))
+    return trial
+
+
+def _outcome(data: dict[str, Any]) -> Outcome:
+    try:
+        return Outcome.from_dict(data)
+    except TypeError:  # asked only now, since it is one line in thousands
+        for kind, known in ((Outcome, data), (Latency, data.get("latency") or {})):
+            if unknown := set(known) - {one.name for one in fields(kind)}:
+                raise UserError(f"outcome: this program does not know {', '.join(sorted(unknown))}") from None
+        raise
 
 
 def _whole_lines(path: Path) -> list[bytes]:

@@ -27,6 +27,7 @@ from studies.samplers.optuna_trials import distributions
 
 if TYPE_CHECKING:
     import optuna
+    from sqlalchemy.engine import URL
 
 SQLITE, JOURNAL = (".db", ".sqlite", ".sqlite3"), (".log", ".journal")
 SQLITE_URL = "sqlite:///"
@@ -59,11 +60,11 @@ def check(target: str, name: str) -> None:
         if not path.parent.is_dir():
             raise UserError(f"--optuna: {path.parent} is no folder")
         return
-    if path and not (_is_journal(path) if target.endswith(JOURNAL) else _is_sqlite(path)):
+    if path and not (_is_journal(path) if _url(target) is None else _is_sqlite(path)):
         raise UserError(f"--optuna: {path} exists and holds no Optuna storage")
     import optuna
 
-    with _open(target) as storage:
+    with _open(target, path) as storage:
         if name in optuna.get_all_study_names(storage):
             raise UserError(f"--optuna: {target} holds a study {name!r} already; name another file, or delete it there")
 
@@ -77,12 +78,12 @@ def write(search: Search, target: str, on_trial: Callable[[], None] = lambda: No
     check(target, search.name)
     path = _path(target)
     if path is None or path.exists():
-        with _open(target) as storage:
+        with _open(target, path) as storage:
             _fill(storage, search, on_trial)
         return
     part = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        with _open(f"{SQLITE_URL}{part}" if "://" in target else str(part)) as storage:
+        with _open(target, part) as storage:
             _fill(storage, search, on_trial)
         os.replace(part, path)
     finally:
@@ -91,17 +92,29 @@ def write(search: Search, target: str, on_trial: Callable[[], None] = lambda: No
 
 def _path(target: str) -> Path | None:
     """Of the file that holds the storage; None: it is on a server."""
-    scheme, separator, rest = target.partition("://")
-    if not separator:
-        path = Path(target)
-        if path.suffix not in (*SQLITE, *JOURNAL):
-            raise UserError(f"--optuna: {target!r} is not {FORMS}")
-        return path
-    if not scheme.startswith("sqlite"):
+    url = _url(target)
+    if url is None:
+        return Path(target)
+    if url.get_backend_name() != "sqlite":
         return None
-    if rest[1:] in ("", ":memory:"):
+    if not url.database or url.database == ":memory:":
         raise UserError(f"--optuna: {target!r} names no file")
-    return Path(rest[1:])
+    return Path(url.database)
+
+
+def _url(target: str) -> URL | None:
+    """Of a database, whatever letters a file's name has; None: a journal."""
+    from sqlalchemy.engine import URL, make_url
+    from sqlalchemy.exc import ArgumentError
+
+    if "://" not in target:
+        if (suffix := Path(target).suffix) not in (*SQLITE, *JOURNAL):
+            raise UserError(f"--optuna: {target!r} is not {FORMS}")
+        return None if suffix in JOURNAL else URL.create("sqlite", database=target)
+    try:
+        return make_url(target)
+    except (ArgumentError, ValueError):
+        raise UserError(f"--optuna: {target!r} is not {FORMS}") from None
 
 
 def _is_sqlite(path: Path) -> bool:
@@ -124,14 +137,14 @@ def _is_journal(path: Path) -> bool:
 
 
 @contextmanager
-def _open(target: str) -> Iterator[optuna.storages.BaseStorage]:
-    """Raises UserError with the first line of what is wrong."""
+def _open(target: str, path: Path | None) -> Iterator[optuna.storages.BaseStorage]:
+    """path: of its file, wherever that lies for now. Raises UserError with the first line of what is wrong."""
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        storage = _storage(target)
+        storage = _storage(target, path)
     except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, OSError, RuntimeError, ValueError) as error:
         raise UserError(f"--optuna: {target} cannot be opened as an Optuna storage ({_first_line(error)})") from None
     try:
@@ -144,14 +157,14 @@ def _open(target: str) -> Iterator[optuna.storages.BaseStorage]:
             storage.engine.dispose()
 
 
-def _storage(target: str) -> optuna.storages.BaseStorage:
+def _storage(target: str, path: Path | None) -> optuna.storages.BaseStorage:
     import optuna
 
-    if "://" in target:
+    if path is None:
         return optuna.storages.RDBStorage(target)
-    if target.endswith(JOURNAL):
-        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(target))
-    return optuna.storages.RDBStorage(f"{SQLITE_URL}{target}")
+    if (url := _url(target)) is None:
+        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    return optuna.storages.RDBStorage(url.set(database=str(path)).render_as_string(hide_password=False))
 
 
 def _first_line(error: Exception) -> str:

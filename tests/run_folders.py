@@ -7,6 +7,8 @@ from made_up import OBJECTIVES, SEED, search, space
 from made_up_catalogue import ABOUT, NETWORKS, OUTCOMES
 from made_up_scaling import whole
 
+from reports import comparison
+from reports.pages import comparison_page
 from search_spaces.published import catalogue
 from studies.ledger import Ledger
 from studies.scaling_record import SCALING
@@ -22,6 +24,12 @@ def make_search(folder, trials=8, constraints=(), **options):
     (folder / "spec.yaml").write_text(yaml.safe_dump(spec))
     (folder / "space.yaml").write_text(yaml.safe_dump(space().to_dict()))
     return search(folder, trials, **options)
+
+
+def make_comparison(run_dirs, path):
+    """Its page."""
+    path.write_text(comparison_page.render(comparison.compare(comparison.read(run_dirs))), encoding="utf-8")
+    return path
 
 
 def make_scaling(folder):

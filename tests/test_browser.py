@@ -13,6 +13,7 @@ from test_report import HOSTILE, SPEC, ok, run
 from reports.pages import page as search_page
 from reports.run import read
 from reports.units import figure
+from search_spaces import load
 from studies.ledger import Outcome
 from studies.pareto import front
 
@@ -212,7 +213,7 @@ def test_published_networks_are_pinned_too(browser, tmp_path):  # noqa: F811
         page.mouse.click(*marked(page, "b0"))
         text = page.locator("#pins").inner_text()
         assert "resnet18" in text
-        assert "python -m nas.export resnet18 --to timm" in text
+        assert f"--network {load('resnet18').at(32).id} --to timm" in text
 
 
 ODD = {

@@ -7,8 +7,9 @@ import pytest
 from browser import browser, draw_all, needs_chromium, opened, overflow  # noqa: F401
 from made_up_catalogue import ABOUT, entries
 from made_up_scaling import family, whole
+from run_folders import make_comparison
 
-from reports.pages import catalogue_page, comparison_page, fidelity_page, scaling_page
+from reports.pages import catalogue_page, fidelity_page, scaling_page
 from studies import fidelity_record
 
 pytestmark = needs_chromium
@@ -38,7 +39,7 @@ def catalogue(folder):
 
 def comparison(folder):
     runs = [made_up_run.write(folder / f"run {seed}", 40, seed) for seed in range(3)]
-    return comparison_page.write(runs, folder / "comparison.html")
+    return make_comparison(runs, folder / "comparison.html")
 
 
 PAGES = {made.__name__: made for made in (scaling, family_alone, small_scaling, fidelity, catalogue, comparison)}

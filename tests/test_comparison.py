@@ -7,7 +7,7 @@ import yaml
 from test_report import KEY, arch, ok
 
 from reports import comparable, comparison
-from reports.drawing import progress
+from reports.drawing import edf, progress
 from reports.pages import comparison_page
 from search_spaces import UserError
 from studies.ledger import Latency, Ledger, Outcome
@@ -160,6 +160,18 @@ def test_what_may_be_luck_is_said(tmp_path, first, second, words):
             more = {"search": {"sampler": sampler, "objectives": ["top1"]}, "seed": seed}
             runs.append(folder(tmp_path / f"{sampler}-{seed}", [(best, 1.0)], **more))
     assert words in comparison_page.lead(compared(*runs))
+
+
+def test_errors_have_bands_of_networks_drawn_at_random_only(tmp_path):
+    searches = {"plain": {}, "stopped": {"early_stop": "asha"}, "limited": {"constraints": ["latency_ms<=8"]}}
+    folders = [
+        folder(tmp_path / name, GOOD, search={"sampler": "random"} | more, train={"epochs": 4})
+        for name, more in searches.items()
+    ]
+    found = comparison.errors(comparison.read(folders))
+    assert [curve.name for curve in found.curves if curve.half_band] == ["plain"]
+    said = edf.caption(found)
+    assert "Where trials were stopped early for their accuracy or networks beyond limits were rejected" in said
 
 
 # Whether that can be said

@@ -4,13 +4,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from run_folders import make_comparison
 from test_comparison import GOOD, POOR, SPACE, compared, folder
 from test_report import HOSTILE, KEY, ok
 
 from reports import comparison
 from reports.drawing import comparison_figures
 from reports.drawing.legend import style
-from reports.pages import comparison_page
 from search_spaces import UserError
 from studies.ledger import Latency, Outcome
 
@@ -36,7 +36,7 @@ class Text(HTMLParser):
 
 
 def page(tmp_path, *folders):
-    return Text(comparison_page.write(folders, tmp_path / "comparison.html"))
+    return Text(make_comparison(folders, tmp_path / "comparison.html"))
 
 
 # Names
@@ -52,7 +52,7 @@ def test_names_are_unique(tmp_path):
 def test_what_others_wrote_is_shown_as_text(tmp_path):
     name = "<script>alert(1)< §µ %{x} run"
     one = folder(tmp_path / name, [*GOOD, Outcome("failed", error=HOSTILE)], command=HOSTILE, data={"source": HOSTILE})
-    path = comparison_page.write([one, folder(tmp_path / "b", POOR)], tmp_path / "out" / "comparison.html")
+    path = make_comparison([one, folder(tmp_path / "b", POOR)], tmp_path / "comparison.html")
     text = Text(path)
     assert name in text.words
     assert HOSTILE in text.words
@@ -139,13 +139,15 @@ def test_pages_of_bad_data_are_pages(tmp_path, figures):
     assert "c alone has finished networks" in beside.words
 
 
-def test_a_page_that_cannot_be_written_and_a_folder_without_a_run_are_named(tmp_path):
-    one = folder(tmp_path / "a", GOOD)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written"):
-        comparison_page.write([one, one], tmp_path / "file" / "page.html")
+def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(UserError, match=r"gone"):
-        comparison_page.write([one, tmp_path / "gone"], tmp_path / "page.html")
+        comparison.read([folder(tmp_path / "a", GOOD), tmp_path / "gone"])
+
+
+def test_a_run_may_be_named_as_a_heading(tmp_path):
+    runs = [folder(tmp_path / "setting", GOOD), folder(tmp_path / "run", POOR, search={"sampler": "random"})]
+    words = " ".join(page(tmp_path, *runs).words.split())
+    assert "What differs setting setting run search.sampler nsga2 random" in words
 
 
 def test_page_shows_settings_with_their_spread_and_warnings(tmp_path):

@@ -87,7 +87,30 @@ def test_bands_are_drawn_for_few_groups_that_were_drawn_at_random():
     assert len(draw(searched).data) == 2
     assert "the sampler (nsga2) chose by what was found before" in caption(searched, sampler="nsga2")
     many = {str(n): [80.0, 90.0] for n in range(4)}
-    assert not distributions(many, at_random=many).banded
+    data = distributions(many, at_random=many)
+    assert not data.banded
+    assert "No bands, since those of more than 3 curves" in caption(data)
+
+
+@pytest.mark.parametrize(
+    ("search", "why"),
+    [
+        ({"sampler": "random"}, ""),
+        ({"sampler": "random", "early_stop": "none", "constraints": []}, ""),
+        ({"sampler": "nsga2"}, "the sampler (nsga2) chose by what was found before, a curve"),
+        ({"sampler": "random", "early_stop": "asha"}, "Where trials were stopped early for their accuracy, a curve"),
+        ({"sampler": "random", "constraints": ["macs<=1e6"]}, "Where networks beyond limits were rejected, a curve"),
+        ({"sampler": "random", "early_stop": "asha", "constraints": ["macs<=1e6"]}, "accuracy or networks beyond"),
+    ],
+)
+def test_no_band_where_more_than_chance_decided(search, why):
+    groups, reasons = {"a": [80.0, 90.0]}, edf.selected(search)
+    data = distributions(groups, () if reasons else groups, reasons)
+    said = caption(data, sampler=search["sampler"])
+    assert data.banded == (not why)
+    assert ("Shaded" in said) == (not why)
+    assert why in said
+    assert ("so it has no band" in said) == bool(why)
 
 
 def test_drawing_names_sizes_and_escapes_names():

@@ -41,7 +41,29 @@ def test_torn_last_line_is_dropped_and_cut_off_by_the_next_writer(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "message"), [("not json", "line 2 is damaged"), ('{"schema": 9, "trial": 0}', "schema 9")]
+    ("line", "message"),
+    [
+        ("not json", "line 2 is damaged"),
+        ('{"schema": 9, "trial": 0}', "schema 9"),
+        ('{"schema": 1, "trial": 0}', "line 2 is damaged"),
+        ('{"schema": 1, "trial": 5, "event": "finished"}', "line 2: 'finished' of trial 5, which has not started"),
+        (
+            '{"schema": 1, "trial": 0, "event": "epoch", "metrics": {"top1": 5.0}}',
+            "line 2: metrics: 'epoch' is",
+        ),
+        ('{"schema": 1, "trial": 0, "event": "epoch", "metrics": 5}', "line 2 is damaged"),
+        (
+            '{"schema": 1, "trial": 0, "event": "measured", "outcome": {"status": "ok", "watts": 5}}',
+            "line 2: outcome: this program does not know watts",
+        ),
+        (
+            '{"schema": 1, "trial": 0, "event": "measured", "outcome": {"status": "ok", "latency": {"key": {}, '
+            '"p50_ms": 1.0, "watts": 5}}}',
+            "line 2: outcome: this program does not know watts",
+        ),
+        ('{"schema": 1, "trial": 0, "event": "measured", "outcome": 5}', "line 2 is damaged"),
+        ('{"schema": 1, "trial": 3, "event": "started", "arch": {"stages": []}}', "line 2: .*stem_channels"),
+    ],
 )
 def test_damage_is_named(tmp_path, line, message):
     lines = (filled(tmp_path) / LEDGER).read_text().splitlines()

@@ -144,9 +144,14 @@ MISTAKES = {
     "optuna's server": (["a", "--optuna", "nosql://there"], "--optuna: nosql://there cannot be opened"),
     "optuna's memory": (["a", "--optuna", "sqlite://"], "--optuna: 'sqlite://' names no file"),
     "optuna in no folder": (["a", "--optuna", "no/a.db"], "--optuna: no is no folder"),
+    "optuna without a name": (["a", "--optuna", ""], "--optuna: '' is not a file that ends in .db"),
+    "optuna's url": (["a", "--optuna", "://x"], "--optuna: '://x' is not a file that ends in .db"),
+    "optuna's port": (["a", "--optuna", "mysql://x:y:z/a"], "--optuna: 'mysql://x:y:z/a' is not a file"),
     "images in a file": (["a", "--png", "there.csv"], "--png: there.csv is a file"),
     "watch with an export": (["a", "--watch", "--csv", "new.csv"], "--csv: does not go with --watch"),
     "watch a scaling run": (["scale", "--watch"], "--watch: scale holds a scaling run"),
+    "watch what cannot be locked": (["locked", "--watch"], "locked/.lock: Is a directory"),
+    "catalogue without networks": (["uncatalogued"], "uncatalogued/spec.yaml: catalogue: 5 is not a mapping"),
     "watch several": (["a", "b", "--watch"], "--watch: is of one run, 2 are named"),
 }
 
@@ -158,6 +163,11 @@ def place(tmp_path_factory):
     for name in ("a", "b", "odd", "torn"):
         make_search(place / name, 2)
     make_scaling(place / "scale")
+    make_search(place / "locked", 2)
+    (place / "locked" / ".lock").unlink(missing_ok=True)
+    (place / "locked" / ".lock").mkdir()
+    make_catalogue(place / "uncatalogued")
+    (place / "uncatalogued" / "spec.yaml").write_text("catalogue: 5")
     for name in ("empty", "foreign", "bare", "unfinished", "damaged", "folder.csv"):
         (place / name).mkdir()
     (place / "foreign" / "spec.yaml").write_text("[1, 2]")
@@ -191,6 +201,19 @@ def test_a_mistake_ends_the_process_with_2_and_no_traceback(place, run_python):
     done = run_python("-m", "nas.report")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_behind_the_flag_is_told_from_seconds(place, run_python):
+    done = run_python("-m", "nas.report", "--watch", place / "a")
+    assert done.returncode == 2
+    assert "is not a number > 0, of seconds; the folder goes before --watch" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_may_begin_with_a_dash(nas_report, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_search(tmp_path / "-x", 2)
+    assert "2 trials: 2 ok" in nas_report("--", "-x")
 
 
 def test_help_answers_before_anything_heavy_is_loaded(run_python):

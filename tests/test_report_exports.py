@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import made_up_run
 import numpy as np
@@ -108,8 +109,10 @@ def test_text_that_a_spreadsheet_would_compute_is_text(tmp_path):
 def test_repeats_stand_on_the_front_together(tmp_path):
     made_up_run.write(tmp_path, 40, repeats=4)
     frame = table.of_runs([runs.read(tmp_path)])
-    assert frame.groupby("id").on_front.nunique().max() == 1
-    assert frame.on_front.any()
+    assert frame[frame.status == "ok"].groupby("id").on_front.nunique().max() == 1
+    assert set(frame[frame.on_front].status) == {"ok"}
+    beside = frame[frame.id.isin(frame[frame.on_front].id) & (frame.status != "ok")]
+    assert len(beside)  # of a network on the front, not every training has ended well
 
 
 def test_a_network_beyond_the_space_has_no_genes(tmp_path):
@@ -182,6 +185,23 @@ def test_a_storage_takes_several_runs_but_none_twice(tmp_path):
     with pytest.raises(UserError, match="holds a study 'two' already"):
         report.main([str(tmp_path / "two"), "--optuna", f"sqlite:///{target}"])
     assert len(optuna.load_study(study_name="two", storage=f"sqlite:///{target}").trials) == 2
+
+
+@pytest.mark.parametrize("name", ["q?x=1.db", "100%20 {x}#.db", "q?x=1.log"])
+def test_a_file_may_have_any_name(tmp_path, name, recwarn):
+    for again in (False, True):  # in a file that is there, too
+        make_search(tmp_path / f"run {again}", 2)
+        report.main([str(tmp_path / f"run {again}"), "--optuna", str(tmp_path / name)])
+    assert {path.name for path in tmp_path.iterdir()} == {"run False", "run True", name}
+    assert [str(one.message) for one in recwarn] == []
+
+
+def test_a_url_has_its_settings(tmp_path):
+    make_search(tmp_path / "one", 2)
+    url = f"sqlite:///{tmp_path}/a%3F.db?timeout=20"
+    report.main([str(tmp_path / "one"), "--optuna", url])
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "a?.db"}
+    assert optuna.get_all_study_names(url) == ["one"]
 
 
 @pytest.mark.parametrize("name", ["there.db", "there.log", "new.db", "new.log"])
@@ -270,6 +290,15 @@ def plugin(found, tag):
         value.metadata.plugin_data.content for event in found for value in event.summary.value if value.tag == tag
     )
     return HParamsPluginData.FromString(content)
+
+
+def test_the_folder_may_be_the_one_that_the_user_is_in(tmp_path, monkeypatch):
+    made = make_search(tmp_path / "one", 2)
+    (tmp_path / "tb").mkdir()
+    monkeypatch.chdir(tmp_path / "tb")
+    report.main(["../one", "--tensorboard", "."])
+    found = sorted(path.name for path in Path().iterdir())
+    assert found == [f"{trial.number:05d}-{trial.arch.id}" for trial in made]
 
 
 def test_tensorboard_has_a_curve_a_trial(boards, trials):

@@ -136,18 +136,43 @@ def test_page_without_a_finished_network_says_so(tmp_path, outcomes):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("[", "is not YAML"),
+        ("[", "not valid YAML"),
+        ("5", "search.objectives: missing"),
         ("seed: 0", "search.objectives: missing"),
         ("search: {objectives: [speed]}", "'speed' is not one of top1"),
+        ("search: {objectives: [5]}", "search.objectives: 5 in it is not text"),
         ("search: {objectives: [top1], constraints: [top1=3]}", "'top1=3' is not of the form"),
+        ("search: {objectives: [top1], constraints: top1}", "search.constraints: 'top1' is not a list"),
+        ("search: {objectives: [top1], repeats: two}", "search.repeats: 'two' is not an integer"),
+        ("{search: {objectives: [top1]}, images: many}", "images: 'many' is not a mapping"),
     ],
 )
 def test_a_bad_spec_is_named(tmp_path, spec, message):
     run(tmp_path, ())
     (tmp_path / "spec.yaml").write_text(spec)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as caught:
         page.write(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'spec.yaml'}: ")
     assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("below", "spec", "message"),
+    [
+        ("confirm", "5", "train.epochs: missing, an integer is needed"),
+        ("confirm", "train: {epochs: many}", "train.epochs: 'many' is not an integer"),
+        ("baselines", "train: {epochs: 4}", "search.baselines: missing, a list is needed"),
+        ("baselines", "search: {baselines: [5]}", "search.baselines: 5 in it is not text"),
+    ],
+)
+def test_a_bad_spec_below_is_named(tmp_path, below, spec, message):
+    run(tmp_path)
+    (tmp_path / below).mkdir()
+    run(tmp_path / below)
+    (tmp_path / below / "spec.yaml").write_text(spec)
+    with pytest.raises(UserError) as caught:
+        page.write(tmp_path)
+    assert str(caught.value) == f"{tmp_path / below / 'spec.yaml'}: {message}"
 
 
 def test_imports_stay_light():

@@ -7,11 +7,16 @@ import sys
 import time
 
 import made_up
+import made_up_run
+import pytest
+from browser import browser, needs_chromium, opened  # noqa: F401
 from conftest import ROOT
 from made_up import recording
 from run_folders import make_search
 
 from reports import live
+from reports.pages import page as search_page
+from reports.run import read
 from studies.recorder import Limits
 
 RELOADS = "location.reload()"
@@ -96,3 +101,50 @@ def test_a_reloading_page_is_the_page_and_a_script():
     found = live.reloading(page, 2.5)
     assert re.sub(r"<script>.*?</script>\n", "", found, flags=re.DOTALL) == page
     assert "2500" in found
+
+
+RELOAD_S = 1.5
+READING = {
+    "a field": "document.querySelector('input').focus()",
+    "a choice": "document.querySelector('select').focus()",
+    "a button": "document.querySelector('button[data-key]').focus()",
+    "what was folded": "document.querySelector('details').open = true",
+    "text": "getSelection().selectAllChildren(document.querySelector('h1'))",
+}
+DONE = """
+document.activeElement.blur();
+getSelection().removeAllRanges();
+document.querySelectorAll('details').forEach((one) => (one.open = false));
+"""
+
+
+@pytest.fixture
+def followed(browser, tmp_path):  # noqa: F811
+    """A page that loads itself anew, just loaded; and how often it is from now on."""
+    path, loads = tmp_path / "report.html", []
+    text = search_page.render(read(made_up_run.write(tmp_path / "a", 40)))
+    path.write_text(live.reloading(text, RELOAD_S), encoding="utf-8")
+    with opened(browser, path) as page:
+        page.on("load", lambda _: loads.append(1))
+        yield page, loads
+
+
+@needs_chromium
+def test_a_page_that_is_left_alone_loads_anew_where_it_was(followed):
+    page, loads = followed
+    page.evaluate("scrollTo(0, 900)")
+    page.wait_for_timeout(2500 * RELOAD_S)
+    assert loads
+    page.wait_for_function("document.readyState === 'complete' && scrollY === 900", timeout=5000)  # maybe it loads now
+
+
+@needs_chromium
+def test_a_page_that_is_read_stays(followed):
+    page, loads = followed
+    for what, begin in READING.items():
+        page.evaluate(DONE + begin)
+        page.wait_for_timeout(1200 * RELOAD_S)
+        assert not loads, what
+    page.evaluate(DONE)
+    page.wait_for_timeout(2500 * RELOAD_S)
+    assert loads

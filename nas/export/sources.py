@@ -79,16 +79,15 @@ def of_run(folder: Path) -> dict[str, Network]:
 
 
 def _of_search(folder: Path) -> dict[str, Network]:
-    from reports import confirmed
+    from reports import baselines, confirmed
 
     trials = ledger.read(folder)
     found: dict[str, Network] = {}
-    confirmation = folder / runfolder.CONFIRM
-    records = ledger.read(confirmation) if (confirmation / ledger.LEDGER).is_file() else []
-    for one in confirmed.of_run(folder, trials)[0]:
+    records, _ = confirmed.read(folder)
+    for one in confirmed.confirmed(trials, records, baselines.read(folder)):
         same = [record for record in records if record.arch.id == one.arch.id and record.status == "ok"]
         network = Network(one.name or one.arch.id, one.arch, _classes_of(one.record) or 1000)
-        found[network.name] = _trained(network, same, confirmation)
+        found[network.name] = _trained(network, same, folder / runfolder.CONFIRM)
     front = [network_of(str(path)) for path in sorted((folder / runfolder.ARCHS).glob("*.json"))]
     top1 = {trial.arch.id: trial.metric("top1") or 0.0 for trial in trials}
     for network in sorted(front, key=lambda network: -top1.get(network.arch.id, 0.0)):
@@ -97,9 +96,10 @@ def _of_search(folder: Path) -> dict[str, Network]:
 
 
 def of_trial(folder: Path, arch_id: str) -> Network | None:
-    """A network that a search has tried, whether on its front or not; None where no trial of it has finished."""
-    trials = ledger.read(folder) if (folder / ledger.LEDGER).is_file() else []
-    for trial in trials:
+    """A network that a search has tried, whether on its front or not, or that was trained beside it; None where no
+    trial of it has finished."""
+    ledgers = [path for path in (folder, folder / runfolder.BASELINES) if (path / ledger.LEDGER).is_file()]
+    for trial in (trial for path in ledgers for trial in ledger.read(path)):
         if trial.arch.id == arch_id and trial.status == "ok":
             return Network(arch_id, trial.arch, _classes_of(trial) or 1000)
     return None

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,6 +21,9 @@ from search_spaces.space import SearchSpace
 from studies.ledger import TrialRecord
 
 OTHERS = "others"
+CHOSEN = "{sampler} chose by what was found before"
+STOPPED = "trials were stopped early for their accuracy"
+REJECTED = "networks beyond limits were rejected"
 CONFIDENCE = 0.95
 BANDS = 3  # with more curves their bands would hide one another
 CORNERS = 1000  # of a curve: more than a screen has pixels
@@ -45,12 +49,14 @@ class Distribution:
 @dataclass(frozen=True)
 class Distributions:
     """merged: names of the smallest groups, which are the last curve, in no colour. empty: groups without a value.
-    without: how many values were missing or no number, and were left out."""
+    without: how many values were missing or no number, and were left out. selected: by what the networks of curves
+    without a band were."""
 
     curves: tuple[Distribution, ...]
     merged: tuple[str, ...] = ()
     without: int = 0
     empty: tuple[str, ...] = ()
+    selected: tuple[str, ...] = ()
 
     @property
     def banded(self) -> bool:
@@ -59,11 +65,21 @@ class Distributions:
         return known and len(self.curves) <= BANDS
 
 
-def distributions(groups: Mapping[str, Sequence[float]], at_random: Collection[str] = ()) -> Distributions:
+def selected(search: Mapping[str, Any]) -> tuple[str, ...]:
+    """What decided, beside chance, which networks have an accuracy, by a spec's ``search``: then no band is known."""
+    chosen = search.get("sampler") != "random"
+    stopped = search.get("early_stop", "none") not in ("none", None)
+    return (CHOSEN,) * chosen + (STOPPED,) * stopped + (REJECTED,) * bool(search.get("constraints"))
+
+
+def distributions(
+    groups: Mapping[str, Sequence[float]], at_random: Collection[str] = (), selected: Sequence[str] = (CHOSEN,)
+) -> Distributions:
     """Of the top1 in percent of each group's networks. The largest groups stay, in the given order, as many as the
     palette has colours; the others become one.
 
-    at_random: names of the groups whose networks were drawn independently of what was known of others.
+    at_random: names of the groups whose networks were drawn independently of what was known of others, and all of
+    them finished. selected: what decided in the other groups, as ``selected`` tells.
     """
     errors = {name: sorted(100.0 - top1 for top1 in values if _is_figure(top1)) for name, values in groups.items()}
     without = sum(map(len, groups.values())) - sum(map(len, errors.values()))
@@ -75,7 +91,9 @@ def distributions(groups: Mapping[str, Sequence[float]], at_random: Collection[s
         together = sorted(chain.from_iterable(errors[name] for name in merged))
         name = OTHERS if len(merged) > 1 else merged[0]
         curves.append(_curve(name, together, None, all(name in at_random for name in merged)))
-    return Distributions(tuple(curves), merged, without, tuple(name for name in errors if not errors[name]))
+    empty_ones = tuple(name for name in errors if not errors[name])
+    is_selected = any(curve.half_band is None for curve in curves)
+    return Distributions(tuple(curves), merged, without, empty_ones, tuple(selected) if is_selected else ())
 
 
 def half_band(n: int) -> float:
@@ -170,20 +188,22 @@ def _add_band(drawing: go.Figure, xs: np.ndarray, ys: np.ndarray, half: float, c
 
 
 def caption(data: Distributions, excluded: Mapping[str, int] | None = None, sampler: str = "") -> str:
-    """How to read the figure, and what is not in it. excluded: trials by reason, as ``left_out`` counts them. sampler:
-    what proposed the networks of those groups that were not drawn at random."""
+    """How to read the figure, why curves have no band, and what is not in it. excluded: trials by reason, as
+    ``left_out`` counts them. sampler: what proposed the networks of groups that were not drawn at random."""
     rest = _rest(data, excluded or {})
     if not data.curves:
         return f"There is nothing to plot: no finished network with an accuracy.{rest}"
     said = "Up and left is better: each curve is the share of a group's networks whose error is less than this."
-    if any(curve.half_band is None for curve in data.curves):
-        who = f"the sampler ({sampler})" if sampler else "a sampler"
-        said += f" Where {who} chose by what was found before, a curve shows what was tried, not what the space holds."
+    if data.selected:
+        reasons = " or ".join(data.selected).format(sampler=f"the sampler ({sampler})" if sampler else "a sampler")
+        said += f" Where {reasons}, a curve shows what was tried, not what the space holds, so it has no band."
     if data.banded:
         said += (
             f" Shaded: {CONFIDENCE:.0%} band of the whole curve (Dvoretzky, Kiefer and Wolfowitz), of networks that "
             "were drawn at random."
         )
+    elif any(curve.half_band is not None for curve in data.curves):
+        said += f" No bands, since those of more than {BANDS} curves would hide one another."
     return said + rest
 
 

@@ -18,7 +18,7 @@ from studies.ledger import TrialRecord
 
 FEWEST = 20  # trials
 LEAST_R2 = 0.1  # noise gets so far once in ten times with 20 trials, hardly ever with 30
-MOST_TRIALS = 400  # take about a second an objective
+MOST_TRIALS = 400  # take less than a second an objective
 MOST_GENES = 12
 T95 = 2.365  # Student's t for 95%, of the spread of fanova.HALVES halves (7 degrees of freedom)
 SEED = 0
@@ -29,7 +29,8 @@ HATCH = {"fillmode": "overlay", "fgcolor": "white", "fgopacity": 0.7, "size": 7,
 
 @dataclass(frozen=True)
 class Share:
-    """Of the objective's variance, from 0 to 1; low, high: ends of its 95% interval."""
+    """Of the objective's variance. share: what chance gives a gene is taken off, so that of one that does nothing it is
+    0 on average, and may be below. low, high: ends of its 95% interval, from 0 to 1."""
 
     gene: str
     share: float
@@ -71,7 +72,7 @@ def _importance(sample: genes.Sample, space: SearchSpace, objective: str, most_t
         drawn = np.sort(np.random.default_rng(SEED).permutation(usable)[:most_trials])
         values, places = values[drawn], places[drawn]
         left_out = (*left_out, ("drawn at random, to save time", usable - most_trials))
-    from studies import fanova  # Optuna and scikit-learn
+    from studies import fanova  # scikit-learn
 
     values = _standard(values)
     explained = fanova.explained(places, values, SEED)
@@ -85,7 +86,7 @@ def _importance(sample: genes.Sample, space: SearchSpace, objective: str, most_t
     # The spread of halves is the uncertainty of the mean of all halves (delete-half jackknife); and these are some.
     means, spread = found.mean(0), T95 * found.std(0, ddof=1) * (1 + 1 / len(found)) ** 0.5
     shares = [
-        Share(gene, float(mean), float(max(0, mean - half)), float(min(1, mean + half)))
+        Share(gene, float(mean), *np.clip([mean - half, mean + half], 0, 1).tolist())
         for gene, mean, half in zip(space.parameters, means, spread, strict=True)
     ]
     shares.sort(key=lambda share: -share.share)
@@ -125,17 +126,20 @@ def draw(data: Sequence[Importance]) -> go.Figure:
         about = html.escape(unit(one.objective).name, quote=False)
         by_gene = {share.gene: share for share in one.shares}
         bars = [by_gene[gene] for gene in shown]
-        others = [sum(by_gene[gene].share for gene in ranked[len(shown) :])] if rest else []
+        others = [max(0.0, sum(by_gene[gene].share for gene in ranked[len(shown) :]))] if rest else []
+        shares = [max(0.0, bar.share) for bar in bars]
         colour, pattern = PALETTE[place % len(PALETTE)], PATTERNS[place % len(PATTERNS)]
         drawing.add_bar(
             orientation="h",
             y=rows,
-            x=[100 * x for x in (*(bar.share for bar in bars), *others)],
+            x=[100 * x for x in (*shares, *others)],
             name=legend.label(unit(one.objective).name),
             marker={"color": colour, "pattern": HATCH | {"shape": pattern}},
             error_x={
-                "array": [100 * (bar.high - bar.share) for bar in bars] + [0] * len(others),
-                "arrayminus": [100 * (bar.share - bar.low) for bar in bars] + [0] * len(others),
+                "array": [100 * (bar.high - share) for bar, share in zip(bars, shares, strict=True)]
+                + [0] * len(others),
+                "arrayminus": [100 * (share - bar.low) for bar, share in zip(bars, shares, strict=True)]
+                + [0] * len(others),
                 "color": WHISKER,
                 "thickness": 1.5,
                 "width": 3,
@@ -152,7 +156,7 @@ def draw(data: Sequence[Importance]) -> go.Figure:
 def _hover(bar: Share, about: str) -> str:
     """With the name that space files and commands use."""
     interval = f"95% interval {100 * bar.low:.1f} to {100 * bar.high:.1f} %"
-    return f"<b>{genes.name(bar.gene)}</b> ({bar.gene})<br>{100 * bar.share:.1f} % of {about}<br>{interval}"
+    return f"<b>{genes.name(bar.gene)}</b> ({bar.gene})<br>{100 * max(0.0, bar.share):.1f} % of {about}<br>{interval}"
 
 
 def caption(data: Sequence[Importance]) -> str:
@@ -162,7 +166,8 @@ def caption(data: Sequence[Importance]) -> str:
         lines.append(
             "The share of an objective's variance over the whole space that each gene explains by itself (fANOVA); "
             "what is missing to 100% is genes acting together, weak effects and noise. Lines: 95% intervals "
-            "of the estimate, from random halves of the trials; it rather underrates weak genes."
+            "of the estimate, from random halves of the trials. What chance gives a gene is taken off: one that does "
+            "nothing is at 0, and weak ones are underrated, lines included."
         )
     alike = len({one.left_out for one in data}) == 1
     for one in data:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from reports.noise import Noise, attained
-from reports.units import UNITS, figure, is_flagged, unit
+from reports.drawing.attained import attained
+from reports.noise import Noise
+from reports.units import UNITS, Z, figure, is_flagged, unit
 from search_spaces.constraint import Constraint
 from studies.ledger import TrialRecord
 from studies.pareto import front
@@ -18,7 +19,6 @@ from studies.pareto import front
 if TYPE_CHECKING:
     from reports.baselines import Baseline
 
-Z = 1.96  # standard errors on either side that hold 95%
 LOG_FROM = 5  # a cost that spans more than this factor gets a logarithmic axis
 
 
@@ -90,7 +90,14 @@ def panel(
     )
     points = [point for point in drawn if point]
     drawn = (
-        _point(one.record, cost, hover(one.record, objectives, one.name, one.text), False, one.name, bool(one.beyond))
+        _point(
+            one.record,
+            cost,
+            hover(one.record, objectives, one.name, one.text) if hovers else "",
+            False,
+            one.name,
+            bool(one.beyond),
+        )
         for one in baselines
         if one.record.status == "ok"
     )
@@ -120,7 +127,7 @@ def _point(
     if x is None or y is None or not (math.isfinite(x) and math.isfinite(y)):
         return None
     latency = trial.outcome.latency if trial.outcome else None
-    error = noise.of(trial.arch.id) if noise else None
+    error = noise.of(trial) if noise else None
     return Point(
         trial.number,
         x / UNITS[cost].scale,
@@ -139,7 +146,10 @@ def hover(trial: TrialRecord, objectives: Sequence[str] = (), name: str = "", no
     """Everything about one trial, or about a published network with its ``name`` and a note, in a few lines; free text
     is escaped, since Plotly reads tags."""
     outcome = trial.outcome
-    lines = [f"<b>{name or f'trial {trial.number}'}</b> {trial.arch.id}", f"top-1 {figure(trial, 'top1')} %"]
+    lines = [
+        f"<b>{html.escape(name, quote=False) or f'trial {trial.number}'}</b> {trial.arch.id}",
+        f"top-1 {figure(trial, 'top1')} %",
+    ]
     lines += [html.escape(note)] * bool(note)
     if outcome and outcome.latency:
         lines.append(f"latency {figure(trial, 'latency_ms')} ms (p50 ± IQR)")

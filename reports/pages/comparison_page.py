@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 
 from reports import comparable, comparison
 from reports.comparison import Comparison, Setting, Standing
@@ -15,23 +14,9 @@ from reports.pages.template import WIDE, page
 from reports.run import Run
 from reports.summary import counts, plural
 from reports.units import digits, quantity, unit
-from search_spaces import UserError
-from studies.runfolder import write_text
 
 TITLE = "Comparison"
 LONGEST = 24  # letters of a data source in the table; the settings below have it whole
-
-
-def write(run_dirs: Sequence[Path], out: Path) -> Path:
-    """Writes the page to the file ``out`` and returns it. Raises UserError where a folder holds no search, or the
-    searches have no objective in common."""
-    text = render(comparison.compare(comparison.read(run_dirs)))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(out, text)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror})") from None
-    return out
 
 
 def render(found: Comparison) -> str:
@@ -252,7 +237,7 @@ def _differing(found: Comparison) -> str:
     rows = comparable.table_of_differences(found.runs)
     if not rows:
         return markup.section("What differs", markup.paragraph("Nothing that the runs' specs tell."))
-    columns = {"setting": "word"} | {run.name: "" for run in found.runs}
+    columns = [("setting", "word"), *((run.name, "") for run in found.runs)]  # a run may be named as the first
     return markup.section("What differs", markup.table(columns, rows))
 
 

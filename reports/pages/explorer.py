@@ -15,7 +15,7 @@ from reports.noise import Noise
 from reports.pages import markup
 from reports.run import Run
 from reports.summary import plural
-from reports.units import UNITS, columns, digits, figure, unit
+from reports.units import UNITS, Z, columns, digits, figure, unit
 from reports.units import costs as usual_costs
 from search_spaces.constraint import Constraint
 from studies.ledger import Latency, TrialRecord
@@ -55,7 +55,8 @@ def networks(
     every = [*records, *(one.record for one in others)]
     texts, said = _Table(), _Table()
     metrics = list(dict.fromkeys([*columns(objectives, constraints), *more]))
-    errors = [noise.of(trial.arch.id) if noise else None for trial in every]
+    trainings = [None] * len(records) + [len(one.top1) for one in others]
+    errors = [noise.of(trial, count) if noise else None for trial, count in zip(every, trainings, strict=True)]
     return {
         "key": [*(str(trial.number) for trial in records), *(f"b{one.record.number}" for one in others)],
         "name": [*(f"trial {trial.number}" for trial in records), *(one.name for one in others)],
@@ -69,7 +70,9 @@ def networks(
         "metrics": {name: [unit(name).name, unit(name).symbol, unit(name).scale] for name in metrics},
         "shown": {name: [figure(trial, name) for trial in every] for name in metrics},
         "values": {name: [_rounded(trial.metric(name)) for trial in every] for name in metrics},
-        "error": [None if error is None else _rounded(pareto.Z * error) for error in errors],
+        "atLeast": bool(noise and not noise.certain),
+        "down": [trial.arch.stem_stride * (2 if trial.arch.stem_pool else 1) for trial in every],
+        "error": [None if error is None else _rounded(Z * error) for error in errors],
         "curve": [_curve(trial) for trial in every],
         "latency": [_latency(trial.outcome.latency if trial.outcome else None, said) for trial in every],
         "said": said.texts,
@@ -123,7 +126,8 @@ def caption(panel: pareto.Panel, run: Run) -> str:
     if panel.limits:
         line += f" Dashed: the search's limit, {' and '.join(text for _, _, text in panel.limits)}."
     if any(point.on_front and (point.x_ends or point.y_error) for point in panel.points):
-        line += " Bars: 95% intervals of the front's figures."
+        line += " Bars: 95% intervals of the front's figures"
+        line += "." if run.noise.certain or run.noise.std is None else f"; that of accuracy is {run.noise.text}."
     if panel.missing:
         line += f" Not shown: {panel.missing} finished without this figure."
     if others := sum(trial.status != "ok" for trial in run.trials):

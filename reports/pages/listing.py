@@ -44,7 +44,11 @@ def others_section(trials: Sequence[TrialRecord]) -> str:
     """Every trial that did not finish ``ok``: causes with counts at once, each trial when opened."""
     others = [trial for trial in trials if trial.status != "ok"]
     if not others:
-        return markup.section("Trials without a result", markup.paragraph("None: every trial finished."), name="others")
+        return markup.section(
+            "Trials without a result",
+            markup.paragraph("None: every trial finished." if trials else "None: there is no trial yet."),
+            name="others",
+        )
     causes = [
         [status, cause, str(count)]
         for status, counts in summary.tally(others).items()

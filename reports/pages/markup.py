@@ -32,9 +32,11 @@ def figure(drawing: go.Figure, name: str, caption: str, height: int) -> str:
     return choice({"": (drawing, caption)}, name, height)
 
 
-def choice(drawings: Mapping[str, tuple[go.Figure, str]], name: str, height: int, label: str = "") -> str:
+def choice(
+    drawings: Mapping[str, tuple[go.Figure, str]], name: str, height: int, label: str = "", title: str = ""
+) -> str:
     """Several drawings with their captions in one place, of which the reader chooses one by its name; the first is
-    shown. label: of the list."""
+    shown. label: of the list; title: of all of them."""
     data = [data_script(f"{name}-{index}", drawing.to_json()) for index, (drawing, _) in enumerate(drawings.values())]
     options = "".join(
         f'<option value="{name}-{index}" data-caption="{escape(caption)}">{escape(shown)}</option>'
@@ -43,7 +45,8 @@ def choice(drawings: Mapping[str, tuple[go.Figure, str]], name: str, height: int
     chooser = f'<label class="help">{escape(label)} <select data-shows="{name}">{options}</select></label>'
     _, caption = next(iter(drawings.values()))
     place = f'<div class="plot" id="{name}" data-figure="{name}-0" style="height:{height}px"></div>'
-    body = "\n".join([*([chooser] if len(drawings) > 1 else []), place, *data])
+    heading = f"<h3>{escape(title)}</h3>"
+    body = "\n".join([*[heading] * bool(title), *[chooser] * (len(drawings) > 1), place, *data])
     return f'<figure>\n{body}\n<figcaption class="help">{escape(caption)}</figcaption>\n</figure>'
 
 
@@ -53,16 +56,15 @@ def data_script(name: str, json_text: str) -> str:
     return f'<script type="application/json" id="{name}">{safe}</script>'
 
 
-def table(columns: Mapping[str, str], rows: Iterable[Sequence[str]]) -> str:
+def table(columns: Mapping[str, str] | Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> str:
     """``columns``: heading -> kind of its cells: ``number``, ``word`` (never broken), ``net`` (a network's text form),
-    ``pin`` (a finished trial's number), ``wide``, or empty. On a narrow screen each row becomes a card whose values
-    carry their headings."""
-    heads = "".join(
-        f'<th class="{"number" if kind == "number" else ""}">{escape(name)}</th>' for name, kind in columns.items()
-    )
+    ``pin`` (a finished trial's number), ``wide``, or empty; as pairs where headings may be equal. On a narrow screen
+    each row becomes a card whose values carry their headings."""
+    kinds = list(columns.items()) if isinstance(columns, Mapping) else columns
+    heads = "".join(f'<th class="{"number" if kind == "number" else ""}">{escape(name)}</th>' for name, kind in kinds)
     body = []
     for row in rows:
-        cells = (_cell(name, kind, text) for (name, kind), text in zip(columns.items(), row, strict=True))
+        cells = (_cell(name, kind, text) for (name, kind), text in zip(kinds, row, strict=True))
         body.append(f"<tr>{''.join(cells)}</tr>")
     return f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table>"
 

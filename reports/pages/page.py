@@ -29,11 +29,7 @@ MARKS = (
 )
 BESIDE_MARK = ("diamond", f"background:{PUBLISHED}", "published networks, trained alike (pale: beyond a limit)")
 LIMIT_MARK = ("stairs", f"color:{LIMIT}", "limit of the search; shaded: beyond it")
-BAND_MARK = (
-    "",
-    f"background:{pareto_figure.BAND}",
-    "95%: the best at this cost in truth, given the noise of accuracies",
-)
+BAND = "95%: the best at this cost in truth, given the noise of accuracies"
 LINKS = {
     "explorer": "Which one to take",
     "the-front": "The front",
@@ -98,7 +94,8 @@ def _explorer(run: Run, aside: str) -> str:
     drawn = [panel for panel in panels if panel.points or panel.beside]
     if not drawn:
         return markup.paragraph("There is nothing to plot: no finished network with an accuracy and a cost.") + aside
-    marks = [*MARKS, *[BAND_MARK] * any(panel.band for panel in drawn)]
+    words = BAND if run.noise.certain else f"{BAND}, which may be larger"
+    marks = [*MARKS, *[("", f"background:{pareto_figure.BAND}", words)] * any(panel.band for panel in drawn)]
     marks += [*[LIMIT_MARK] * any(panel.limits for panel in drawn), *[BESIDE_MARK] * any(p.beside for p in drawn)]
     found = explorer.networks(run.networks, run.objectives, run.constraints, run.published, run.noise, asked)
     captioned = [(panel, explorer.caption(panel, run)) for panel in drawn]

@@ -15,7 +15,6 @@ from reports.units import is_flagged
 State = Literal["ok", "doubt", "unknown"]
 WORDS = {"ok": "certified", "doubt": "in doubt", "unknown": "unknown"}
 ENVIRONMENT = ("device", "torch", "threads")  # of a trial, what its figures depend on
-TAU = 0.6  # of a ranking that is worth following
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,9 @@ def _proxy(run: Run) -> Certificate:
     tau = proxy.agreement.tau if proxy else None
     if tau is None:
         return Certificate("short training", "unknown", "not known to rank like a long one", f"{text}.")
-    short = f"ranks like a long one with tau {fidelity.with_interval(tau)}"
-    return Certificate("short training", "ok" if tau.value >= TAU else "doubt", short, f"{text}.")
+    short = f"rank agreement with a long one: tau {fidelity.with_interval(tau)}"
+    held = run.study is not None and tau.value >= run.study.threshold and tau.low is not None and tau.low > 0
+    return Certificate("short training", "ok" if held else "doubt", short, f"{text}.")
 
 
 def _latency(run: Run) -> Certificate:

@@ -7,7 +7,8 @@ const Explorer = (() => {
   const plot = document.getElementById("front"), axis = document.getElementById("axis");
   const limit = document.getElementById("limit"), taken = document.getElementById("taken");
   const pins = document.getElementById("pins");
-  const MOST_PINS = 4;
+  const MOST_PINS = 4, SHOWN = 0.0005;  // half of a figure's last digit, as a share
+  const FLAGGED = "* its latency failed a check of its own: pin it to see why, and measure again before relying on it.";
   let pinned = [];
 
   // Everything that came from a run goes into the page as text, never as HTML.
@@ -21,12 +22,14 @@ const Explorer = (() => {
   const symbol = (metric) => found.metrics[metric][1];
   const label = (metric) => found.metrics[metric][0];
   const amount = (metric, row) => `${found.shown[metric][row]} ${symbol(metric)}`.trim();
+  // Half of the 95% interval; where its noise is known from below only, it is at least that.
   const spread = (row) => (found.error[row] === null ? "" : ` \u00b1 ${found.error[row].toFixed(2)}`);
+  const meant = found.atLeast ? "\u00b1: 95% interval, at least" : "\u00b1: 95% interval";
   const texts = (row) => found.stages[row].map((place) => found.texts[place]);
 
   function drawing(row) {
     const holder = element("div", "", "drawing");
-    holder.innerHTML = Network.svg(texts(row), found.stem[row], found.head[row], found.px[row]);
+    holder.innerHTML = Network.svg(texts(row), found.stem[row], found.head[row], found.px[row], found.down[row]);
     const key = element("p", "", "key help");
     key.innerHTML = Network.key(texts(row));
     holder.append(key);
@@ -47,6 +50,7 @@ const Explorer = (() => {
       list.append(element("dd", metric === "top1"
         ? `${found.shown.top1[row]}${spread(row)} %` : amount(metric, row)));
     }
+    if (found.error[row] !== null) list.append(element("dt", ""), element("dd", meant, "help"));
     return list;
   }
 
@@ -84,12 +88,11 @@ const Explorer = (() => {
     const holder = element("div", "", "copy"), to = element("select");
     to.ariaLabel = "export to";
     for (const target of found.targets) to.append(element("option", target));
-    const shell = /^[\w./:@%+,-]+$/.test(found.run) ? found.run : `'${found.run.replaceAll("'", "'\\''")}'`;
+    const path = found.run.startsWith("-") ? `./${found.run}` : found.run;
+    const shell = /^[\w./:@%+,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
     const command = element("code");
     const write = () => {
-      command.textContent = isBeside(row)
-        ? `python -m nas.export ${found.name[row]} --to ${to.value}`
-        : `python -m nas.export ${shell} --network ${found.id[row]} --to ${to.value}`;
+      command.textContent = `python -m nas.export ${shell} --network ${found.id[row]} --to ${to.value}`;
     };
     const copy = element("button", "copy");
     copy.addEventListener("click", async () => {
@@ -159,21 +162,27 @@ const Explorer = (() => {
   }
 
   function take() {
-    const metric = axis.value, scale = found.metrics[metric][2], most = Number(limit.value) * scale;
+    const metric = axis.value, scale = found.metrics[metric][2];
+    const most = Number(limit.value) * scale * (1 + SHOWN);
     const values = found.values[metric], top1 = found.values.top1;
     const fits = found.key.map((_, row) => row).filter((row) =>
-      !isBeside(row) && values[row] !== null && top1[row] !== null && values[row] <= most * (1 + 1e-9));
+      !isBeside(row) && values[row] !== null && top1[row] !== null && values[row] <= most);
     Explorer.choice = fits.length ? fits.reduce((best, row) =>
       top1[row] > top1[best] || (top1[row] === top1[best] && values[row] < values[best]) ? row : best) : null;
     taken.replaceChildren();
-    if (Explorer.choice === null) taken.append(element("p", "None of the finished networks is so small."));
+    if (Explorer.choice === null) {
+      taken.append(element("p", Number(limit.value) > 0 ? "None of the finished networks is so small."
+        : `Type a number of ${symbol(metric)}.`));
+    }
     else {
       const row = Explorer.choice, button = element("button", "pin it", "pin");
       button.addEventListener("click", () => pin(found.key[row]));
       const line = element("p");
       line.append(element("strong", `${found.shown.top1[row]}${spread(row)} %`), ` at ${amount(metric, row)}: `,
         element("code", found.id[row]), " ", button);
-      taken.append(line, drawing(row), exportCommand(row));
+      taken.append(line);
+      if (found.shown[metric][row].endsWith("*")) taken.append(element("p", FLAGGED, "help"));
+      taken.append(drawing(row), exportCommand(row));
     }
     mark();
   }

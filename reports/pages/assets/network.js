@@ -2,7 +2,10 @@
 // A network as a drawing: one bar a layer, as high as it has channels (logarithmic), coloured by its block.
 const Network = {
   colours: { ir: "#0072B2", ds: "#56B4E9", er: "#D55E00", cn: "#E69F00" },
-  names: { ir: "MBConv", ds: "depthwise separable", er: "Fused-MBConv", cn: "fused, no expansion" },
+  names: {
+    ir: "MBConv", ds: "depthwise separable", er: "Fused-MBConv", cn: "fused, no expansion", dsa: "separable, no skip",
+    basic: "basic residual", bottle: "bottleneck", preact: "pre-activation bottleneck", dense: "dense: growth, not width",
+  },
   other: "#CC79A7",
 
   // "ir_r2_k3_s2_e6_c24_se0.25" as {block: "ir", r: 2, k: 3, s: 2, e: 6, c: 24, se: 0.25}
@@ -16,7 +19,7 @@ const Network = {
     return stage;
   },
 
-  svg(texts, stem, head, px) {
+  svg(texts, stem, head, px, down) {
     const stages = texts.map(Network.parse);
     const columns = [{ c: stem, r: 1, label: "stem" }, ...stages, ...(head ? [{ c: head, r: 1, label: "head" }] : [])];
     const most = Math.log2(Math.max(...columns.map((one) => one.c)) + 1);
@@ -28,7 +31,7 @@ const Network = {
       const tall = (high * Math.log2(one.c + 1)) / most;
       const colour = one.block ? Network.colours[one.block] || Network.other : "#999999";
       const from = x + (wide - count * (bar + gap)) / 2;
-      if (one.s === 2 || one.label === "stem") side = Math.ceil(side / 2);
+      if (one.s === 2 || one.label === "stem") side = Math.ceil(side / (one.s || down));
       for (let layer = 0; layer < count; layer++) {
         const left = from + layer * (bar + gap), mark = one.se ? 1 : 0;
         parts += `<rect x="${left}" y="${top + high - tall}" width="${bar}" height="${tall}" fill="${colour}"/>`;
