@@ -4,11 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT
 from made_up_catalogue import LARGE
 from run_folders import make_catalogue, make_scaling, make_search
 from test_fidelity import STUDY, nas_fidelity  # noqa: F401
@@ -17,6 +17,8 @@ from test_report import OUTCOMES, run
 from nas import report
 from reports import folder as folders
 from search_spaces import UserError
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture

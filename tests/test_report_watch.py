@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import made_up
 import made_up_run
 import pytest
 from browser import browser, needs_chromium, opened  # noqa: F401
-from conftest import ROOT
 from made_up import recording
 from run_folders import make_search
 
@@ -18,6 +18,8 @@ from reports import live
 from reports.pages import page as search_page
 from reports.run import read
 from studies.recorder import Limits
+
+ROOT = Path(__file__).parents[1]
 
 RELOADS = "location.reload()"
 
