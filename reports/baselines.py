@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from reports import specs, summary
-from reports.pages import markup
 from reports.terminal import FLAGGED, HEADINGS, narrow_table
 from reports.units import FLAG, columns, figure, is_flagged, spread, unit
 from search_spaces import Arch, constraint
@@ -185,14 +184,3 @@ def table(found: Sequence[Baseline], objectives: Sequence[str], constraints: Seq
     if any(one.record.outcome and is_flagged(one.record.outcome.latency) for one in found):
         drawn.caption = FLAGGED
     return drawn
-
-
-def section(found: Sequence[Baseline], objectives: Sequence[str], constraints: Sequence[Constraint] = ()) -> str:
-    """HTML for the page; empty where there are no baselines."""
-    if not found:
-        return ""
-    metrics = columns(objectives, constraints)
-    headings = {"network": "word"} | {unit(name).label: "number" for name in metrics}
-    headings |= {"input, px": "number", "beside the front": "wide"}
-    rows = [[one.name, *map(one.figure, metrics), str(one.record.arch.resolution), one.text] for one in found]
-    return markup.section("Published networks", markup.paragraph(NOTE), markup.table(headings, rows))

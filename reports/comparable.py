@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reports.pages import markup
-from reports.pages.listing import OWN_KEY
 from reports.run import Run
-from reports.summary import plural, shared_and_varying
+from reports.specs import plain
+from reports.summary import OWN_KEY, plural, shared_and_varying
 from reports.units import unit
 from studies import objectives, rewards
 
@@ -62,7 +61,7 @@ def table_of_differences(runs: Sequence[Run]) -> list[list[str]]:
     """A row a field of the spec in which the runs differ: its name, and each run's value."""
     flats = [flat(run.spec, (*SETTINGS, "resources")) | {"seed": run.spec.get("seed")} for run in runs]
     _, varying = shared_and_varying(flats)
-    return [[name, *(markup.plain(one.get(name)) for one in flats)] for name in varying]
+    return [[name, *(plain(one.get(name)) for one in flats)] for name in varying]
 
 
 def differences(runs: Sequence[Run], goals: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -101,7 +100,7 @@ def _unlike(runs: Sequence[Run], mappings: Mapping[str, Mapping[str, Any]]) -> s
         held: dict[str, list[str]] = {}
         for run in runs:
             if run.name in mappings:
-                held.setdefault(markup.plain(mappings[run.name].get(key)), []).append(run.name)
+                held.setdefault(plain(mappings[run.name].get(key)), []).append(run.name)
         parts.append(f"{key}: " + ", ".join(f"{value} ({', '.join(names)})" for value, names in held.items()))
     more = [plural(len(parts) - NAMED, "more setting")] if len(parts) > NAMED else []
     return "; ".join(parts[:NAMED] + more)

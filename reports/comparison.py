@@ -12,8 +12,8 @@ from pathlib import Path
 from reports import run as runs_of
 from reports.comparable import NAMED, SETTINGS, differences, field, flat, processors
 from reports.drawing import edf, progress
-from reports.pages import markup
 from reports.run import Run
+from reports.specs import plain
 from reports.summary import networks as count_networks
 from reports.summary import shared_and_varying
 from reports.units import is_flagged, quantity, unit
@@ -227,7 +227,7 @@ def _settings(standings: Sequence[Standing]) -> tuple[Setting, ...]:
     _, varying = shared_and_varying(settings for settings, _ in groups)
     found = []
     for settings, same in groups:
-        parts = [f"{name.partition('.')[2]} {markup.plain(settings.get(name))}" for name in varying]
+        parts = [f"{name.partition('.')[2]} {plain(settings.get(name))}" for name in varying]
         more = f" and {len(parts) - NAMED} more" if len(parts) > NAMED else ""
         found.append(Setting(", ".join(parts[:NAMED]) + more or "all runs alike", tuple(same)))
     return tuple(found)

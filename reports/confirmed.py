@@ -12,7 +12,6 @@ from rich import box
 from rich.table import Table
 
 from reports import specs
-from reports.pages import markup
 from reports.units import digits, figure, spread
 from search_spaces import Arch
 from search_spaces.published import read_yaml
@@ -92,40 +91,6 @@ def agreement(found: Sequence[Confirmed]) -> str:
     frame = pd.DataFrame(pairs, columns=["searched", "confirmed"])
     tau = frame["searched"].corr(frame["confirmed"], method="kendall")
     return f"Kendall's tau between the search's top-1 and the confirmed one: {tau:.2f}, over {len(pairs)} networks."
-
-
-def section(found: Sequence[Confirmed], epochs: int) -> str:
-    """HTML for the page; empty where nothing was confirmed."""
-    if not found:
-        return ""
-    tested = any(one.test_top1 for one in found)
-    columns = {"id": "word"} | ({TEST: "number"} if tested else {})
-    columns |= {
-        TOP1: "number",
-        "in the search, %": "number",
-        "latency, ms": "number",
-        "MACs, M": "number",
-        "parameters, M": "number",
-        "network": "net",
-    }
-    rows = [
-        [
-            one.name or one.arch.id,
-            *([spread(one.test_top1)] if tested else []),
-            one.text,
-            digits("top1", one.searched),
-            *(figure(one.record, metric) for metric in ("latency_ms", "macs", "params")),
-            one.arch.text,
-        ]
-        for one in found
-    ]
-    also = " and the published networks" if any(one.name for one in found) else ""
-    notes = [
-        f"The best of the front{also}, trained again for {epochs} epochs with other seeds: mean ± std (seeds). "
-        f"{agreement(found)}"
-    ]
-    notes += [TESTED] * tested
-    return markup.section("Confirmation", *map(markup.paragraph, notes), markup.table(columns, rows))
 
 
 def table(found: Sequence[Confirmed], epochs: int) -> Table:

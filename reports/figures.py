@@ -49,13 +49,12 @@ def of_record(record: folder.Record, name: str) -> dict[str, go.Figure]:
 def of_search(run: Run) -> Iterator[tuple[str, go.Figure]]:
     """Name and figure: accuracy against each cost, what matters, how it went."""
     from reports.drawing import matters, pareto, pareto_figure
-    from reports.pages import explorer
 
-    for cost in explorer.costs(run):
+    for cost in pareto.costs(run):
         panel = pareto.panel(run.networks, run.objectives, cost, run.constraints, run.published, run.noise)
         if panel.points or panel.beside:
             title, drawn = f"Accuracy against {UNITS[cost].name}", pareto_figure.draw(panel)
-            yield f"accuracy-{cost}", alone(drawn, title, explorer.caption(panel, run))
+            yield f"accuracy-{cost}", alone(drawn, title, pareto.caption(panel, run))
     for one in matters.matters(run).drawings:
         yield one.name, alone(one.drawing, one.title, one.caption)
 
@@ -116,10 +115,9 @@ def of_fidelity(study: Study) -> Iterator[tuple[str, go.Figure]]:
 
 def of_catalogue(record: folder.Catalogue) -> Iterator[tuple[str, go.Figure]]:
     """Name and figure: published accuracy against latency here."""
-    from reports.drawing import pareto_figure
-    from reports.pages import catalogue_page
+    from reports.drawing import catalogue_figure, pareto_figure
 
-    panel = catalogue_page.panel(record.entries, record.limits)
+    panel = catalogue_figure.panel(record.entries, record.limits)
     if panel.points:
         said = "Up and left is better. Front and line are of the networks that keep the limits; crosses break one."
         said += f" Not shown, since no accuracy is published: {panel.missing} networks." if panel.missing else ""

@@ -1,5 +1,5 @@
 """What a report needs of a ``spec.yaml``, which may be of another version or edited since: a value, or a line that
-names the file and the field."""
+names the file and the field; and how values are written for a reader."""
 
 from __future__ import annotations
 
@@ -35,3 +35,18 @@ def texts(path: Path, spec: Any, name: str, otherwise: list[str] | None = None) 
         if not isinstance(value, str):
             raise UserError(f"{path}: {name}: {value!r} in it is not text")
     return found
+
+
+def plain(value: Any) -> str:
+    """A value of a spec as a reader writes it: lists with commas, nothing as a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and abs(value) >= 100_000:
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain(item) for item in value) or "-"
+    return str(value)

@@ -16,6 +16,8 @@ from studies.pareto import front
 if TYPE_CHECKING:
     from reports.noise import Noise
 
+# Of a latency's key, what belongs to the network and therefore differs between the candidates of one search.
+OWN_KEY = "resolution"
 # What the network is called that is best by a metric; by any other name it is a reward.
 BEST = {
     "top1": "most accurate",

@@ -9,6 +9,7 @@ from rich.console import Console
 from test_report_page import Tags
 
 from reports import catalogue
+from reports.drawing import catalogue_figure
 from reports.pages import catalogue_page
 
 
@@ -102,7 +103,7 @@ def test_json_says_what_the_table_says():
 
 def test_panel_fades_what_breaks_a_limit():
     found, limits = entries("latency_ms<=20", "peak_memory_mb<=50")
-    panel = catalogue_page.panel(found, limits)
+    panel = catalogue_figure.panel(found, limits)
     points = {point.number: point for point in panel.points}
     assert [(p.on_front, p.flagged, p.faded) for p in points.values()] == [
         (True, False, False),

@@ -103,3 +103,13 @@ def test_command_lines_answer_before_anything_heavy_is_loaded(arguments, run_pyt
     loaded = {line.split("|")[-1].strip().split(".")[0] for line in lines}
     assert "argparse" in loaded
     assert loaded & HEAVY == set()
+
+
+ABOVE_PAGES = {"folder.py"}  # of a run folder of any kind, its page
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "reports").rglob("*.py")), ids=lambda path: path.name)
+def test_words_and_figures_know_nothing_of_pages(path):
+    """In reports, too, imports go down: pages, what is drawn, words and records."""
+    if path.parent.name != "pages" and path.name not in ABOVE_PAGES:
+        assert not [name for name in imported(path) if name.startswith("reports.pages")]

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 from reports.drawing.attained import attained
 from reports.noise import Noise
+from reports.summary import plural
 from reports.units import UNITS, Z, figure, is_flagged, unit
+from reports.units import costs as usual_costs
 from search_spaces.constraint import Constraint
 from studies.ledger import TrialRecord
 from studies.pareto import front
 
 if TYPE_CHECKING:
     from reports.baselines import Baseline
+    from reports.run import Run
 
 LOG_FROM = 5  # a cost that spans more than this factor gets a logarithmic axis
 
@@ -171,3 +174,30 @@ def stairs(steps: list[tuple[float, float]], points: Sequence[Point]) -> tuple[t
         corners += [(x, corners[-1][1]), (x, y)]
     corners.append((max(point.x for point in points), corners[-1][1]))
     return tuple(dict.fromkeys(corners))
+
+
+def costs(run: Run) -> list[str]:
+    """Those that accuracy may be seen against: what is asked for, and whatever else was measured."""
+    asked = usual_costs(run.objectives, run.constraints)
+    trials = [*run.networks, *(one.record for one in run.published)]
+    known = (name for name in UNITS if any(trial.status == "ok" and trial.metric(name) is not None for trial in trials))
+    return list(dict.fromkeys([*asked, *(name for name in known if name not in ("top1", "val_loss"))]))
+
+
+def caption(panel: Panel, run: Run) -> str:
+    """How to read one figure, in a line."""
+    line = "Up and left is better."
+    if panel.log_x:
+        line += " Logarithmic axis."
+    if {"top1", panel.cost} != set(run.objectives):
+        line += f" The front is by {' and '.join(run.objectives)}, so the line may pass other points."
+    if panel.limits:
+        line += f" Dashed: the search's limit, {' and '.join(text for _, _, text in panel.limits)}."
+    if any(point.on_front and (point.x_ends or point.y_error) for point in panel.points):
+        line += " Bars: 95% intervals of the front's figures"
+        line += "." if run.noise.certain or run.noise.std is None else f"; that of accuracy is {run.noise.text}."
+    if panel.missing:
+        line += f" Not shown: {panel.missing} finished without this figure."
+    if others := sum(trial.status != "ok" for trial in run.trials):
+        line += f" {plural(others, 'trial')} without a result left out."
+    return line

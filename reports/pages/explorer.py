@@ -13,10 +13,7 @@ from reports.baselines import Baseline
 from reports.drawing import pareto, pareto_figure
 from reports.noise import Noise
 from reports.pages import markup
-from reports.run import Run
-from reports.summary import plural
 from reports.units import UNITS, Z, columns, digits, figure, unit
-from reports.units import costs as usual_costs
 from search_spaces.constraint import Constraint
 from studies.ledger import Latency, TrialRecord
 from studies.pareto import front
@@ -26,14 +23,6 @@ SCRIPTS = ("network.js", "explorer.js")
 MOST_EPOCHS = 24  # points of a learning curve
 PRECISION = 6  # significant digits of what is compared, not read
 TARGETS = ("timm", "torchvision", "onnx", "keras")
-
-
-def costs(run: Run) -> list[str]:
-    """Those that accuracy may be seen against: what is asked for, and whatever else was measured."""
-    asked = usual_costs(run.objectives, run.constraints)
-    trials = [*run.networks, *(one.record for one in run.published)]
-    known = (name for name in UNITS if any(trial.status == "ok" and trial.metric(name) is not None for trial in trials))
-    return list(dict.fromkeys([*asked, *(name for name in known if name not in ("top1", "val_loss"))]))
 
 
 def networks(
@@ -114,25 +103,6 @@ def _latency(latency: Latency | None, said: _Table) -> list[Any] | None:
     interval = f"{digits('latency_ms', ends[0])} to {digits('latency_ms', ends[1])}" if ends else ""
     places = [said.place(reason) for reason in latency.reasons]
     return [said.place(latency.status), interval, latency.n, latency.rounds, places]
-
-
-def caption(panel: pareto.Panel, run: Run) -> str:
-    """How to read one figure, in a line."""
-    line = "Up and left is better."
-    if panel.log_x:
-        line += " Logarithmic axis."
-    if {"top1", panel.cost} != set(run.objectives):
-        line += f" The front is by {' and '.join(run.objectives)}, so the line may pass other points."
-    if panel.limits:
-        line += f" Dashed: the search's limit, {' and '.join(text for _, _, text in panel.limits)}."
-    if any(point.on_front and (point.x_ends or point.y_error) for point in panel.points):
-        line += " Bars: 95% intervals of the front's figures"
-        line += "." if run.noise.certain or run.noise.std is None else f"; that of accuracy is {run.noise.text}."
-    if panel.missing:
-        line += f" Not shown: {panel.missing} finished without this figure."
-    if others := sum(trial.status != "ok" for trial in run.trials):
-        line += f" {plural(others, 'trial')} without a result left out."
-    return line
 
 
 def section(

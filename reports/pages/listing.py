@@ -1,4 +1,4 @@
-"""The tables of a search's page: its front, what became of the other trials, and what was measured on what."""
+"""The tables of a search's page: its front, the confirmation, published networks, the other trials, the settings."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from reports import summary
+from reports import baselines, confirmed, summary
 from reports.pages import markup
 from reports.run import Run
-from reports.units import columns, figure, unit
+from reports.specs import plain
+from reports.units import columns, digits, figure, spread, unit
+from search_spaces.constraint import Constraint
 from studies.ledger import TrialRecord
 from studies.pareto import front
 
-# Of a latency's key, what belongs to the network and therefore differs between the candidates of one search.
-OWN_KEY = "resolution"
 MOST_ROWS = 500  # of one table; a page of more is slow, and --csv has them all
 
 
@@ -91,10 +91,10 @@ def conditions_section(trials: Sequence[TrialRecord], spec: Mapping[str, Any]) -
     latencies = [trial.outcome.latency for trial in trials if trial.outcome and trial.outcome.latency]
     keys = [latency.key for latency in latencies if latency.p50_ms is not None]
     shared, varying = summary.shared_and_varying(keys)
-    own = varying.pop(OWN_KEY, None)
-    measured: dict[str, Any] = shared | ({OWN_KEY: own} if own else {})
+    own = varying.pop(summary.OWN_KEY, None)
+    measured: dict[str, Any] = shared | ({summary.OWN_KEY: own} if own else {})
     if varying:
-        found = "; ".join(f"{key}: {markup.plain(values)}" for key, values in varying.items())
+        found = "; ".join(f"{key}: {plain(values)}" for key, values in varying.items())
         warning = f"Latencies were measured under different conditions and should not be compared ({found})."
         parts.append(markup.paragraph(warning, "warn"))
     machines = [trial.outcome.environment for trial in trials if trial.outcome and trial.outcome.environment]
@@ -104,3 +104,50 @@ def conditions_section(trials: Sequence[TrialRecord], spec: Mapping[str, Any]) -
     about |= {"environment of trials": trial_environment} if trial_environment else {}
     about |= {"environment that differs between trials": differing} if differing else {}
     return markup.section("What was measured on what", *parts, markup.cards(about), name="conditions")
+
+
+def confirmed_section(found: Sequence[confirmed.Confirmed], epochs: int) -> str:
+    """HTML for the page; empty where nothing was confirmed."""
+    if not found:
+        return ""
+    tested = any(one.test_top1 for one in found)
+    columns = {"id": "word"} | ({confirmed.TEST: "number"} if tested else {})
+    columns |= {
+        confirmed.TOP1: "number",
+        "in the search, %": "number",
+        "latency, ms": "number",
+        "MACs, M": "number",
+        "parameters, M": "number",
+        "network": "net",
+    }
+    rows = [
+        [
+            one.name or one.arch.id,
+            *([spread(one.test_top1)] if tested else []),
+            one.text,
+            digits("top1", one.searched),
+            *(figure(one.record, metric) for metric in ("latency_ms", "macs", "params")),
+            one.arch.text,
+        ]
+        for one in found
+    ]
+    also = " and the published networks" if any(one.name for one in found) else ""
+    notes = [
+        f"The best of the front{also}, trained again for {epochs} epochs with other seeds: mean ± std (seeds). "
+        f"{confirmed.agreement(found)}"
+    ]
+    notes += [confirmed.TESTED] * tested
+    return markup.section("Confirmation", *map(markup.paragraph, notes), markup.table(columns, rows))
+
+
+def published_section(
+    found: Sequence[baselines.Baseline], objectives: Sequence[str], constraints: Sequence[Constraint] = ()
+) -> str:
+    """HTML for the page; empty where there are no baselines."""
+    if not found:
+        return ""
+    metrics = columns(objectives, constraints)
+    headings = {"network": "word"} | {unit(name).label: "number" for name in metrics}
+    headings |= {"input, px": "number", "beside the front": "wide"}
+    rows = [[one.name, *map(one.figure, metrics), str(one.record.arch.resolution), one.text] for one in found]
+    return markup.section("Published networks", markup.paragraph(baselines.NOTE), markup.table(headings, rows))

@@ -8,6 +8,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from reports.specs import plain
+
 
 def paragraph(text: str, kind: str = "") -> str:
     return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
@@ -91,21 +93,6 @@ def pairs(mapping: Mapping[str, Any]) -> str:
     """A mapping as a list of terms and values; deeper mappings get dotted terms."""
     rows = (f"<dt>{escape(key)}</dt><dd>{escape(plain(value))}</dd>" for key, value in _dotted(mapping))
     return f"<dl>{''.join(rows)}</dl>"
-
-
-def plain(value: Any) -> str:
-    """A value of a spec as a reader writes it: lists with commas, nothing as a dash."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int) and abs(value) >= 100_000:
-        return f"{value:,}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {plain(item)}" for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(plain(item) for item in value) or "-"
-    return str(value)
 
 
 def _dotted(mapping: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -60,9 +60,9 @@ def render(run: Run) -> str:
     again = confirmed.confirmed(run.trials, run.confirmation, run.beside) if run.confirmation else []
     sections = [
         _explorer(run, trust.card(certificates)),
-        confirmed.section(again, run.epochs),
+        listing.confirmed_section(again, run.epochs),
         listing.front_section(run),
-        baselines.section(run.published, run.objectives, run.constraints),
+        listing.published_section(run.published, run.objectives, run.constraints),
         trust.section(certificates),
         *matters.sections(run),
         listing.others_section(run.trials),
@@ -86,7 +86,7 @@ def _links(sections: Sequence[str]) -> str:
 
 
 def _explorer(run: Run, aside: str) -> str:
-    asked = explorer.costs(run)
+    asked = pareto.costs(run)
     panels = [
         pareto.panel(run.networks, run.objectives, cost, run.constraints, run.published, run.noise, hovers=False)
         for cost in asked
@@ -98,7 +98,7 @@ def _explorer(run: Run, aside: str) -> str:
     marks = [*MARKS, *[("", f"background:{pareto_figure.BAND}", words)] * any(panel.band for panel in drawn)]
     marks += [*[LIMIT_MARK] * any(panel.limits for panel in drawn), *[BESIDE_MARK] * any(p.beside for p in drawn)]
     found = explorer.networks(run.networks, run.objectives, run.constraints, run.published, run.noise, asked)
-    captioned = [(panel, explorer.caption(panel, run)) for panel in drawn]
+    captioned = [(panel, pareto.caption(panel, run)) for panel in drawn]
     absent = [UNITS[panel.cost].name for panel in panels if panel not in drawn]
     gone = markup.paragraph(f"No finished network has a figure for {' or '.join(absent)}.") if absent else ""
     return explorer.section(captioned, found, marks, aside, run.path, run.constraints) + gone
