@@ -197,9 +197,7 @@ PARTS: dict[str, tuple[Callable[[Path, argparse.Namespace], str], ...]] = {
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = command.Parser(
-        "python benchmarks/faults.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.Parser("python benchmarks/faults.py", description=__doc__)
     parser.add_argument("--part", action="append", choices=list(PARTS), help="repeatable; all where none is given")
     parser.add_argument("--kills", type=int, default=20, help="of part a")
     parser.add_argument("--trials", type=int, default=40, help="of part a")

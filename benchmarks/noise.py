@@ -25,6 +25,7 @@ from rich.table import Table
 
 from nas import data, environment, run, search
 from nas.evaluate import evaluate
+from nas.flags import read_spec
 from nas.plan import Plan, plan
 from search_spaces import Arch, command
 from studies.engine import NoRun
@@ -51,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--networks", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
     args, flags = parser.parse_known_args(argv)
-    planned = plan(search.read_spec(vars(search.parser().parse_args(flags))))
+    planned = plan(read_spec(vars(search.parser().parse_args(flags))))
     spec, rng = planned.spec, random.Random(planned.spec.seed)
     archs = [planned.space.sample(rng) for _ in range(args.networks)]
     start = time.perf_counter()

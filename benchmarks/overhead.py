@@ -34,6 +34,7 @@ from rich.table import Table
 
 from nas import data, environment, run, search
 from nas.evaluate import evaluate
+from nas.flags import read_spec
 from nas.plan import Plan, plan
 from search_spaces import Arch, command, cost
 from search_spaces.space_file import load_space
@@ -140,7 +141,7 @@ def by_search(planned: Plan, trials: int) -> tuple[float, float]:
 
 
 def wall(trials: int, rounds: int, console: Console) -> None:
-    planned = plan(search.read_spec(vars(search.parser().parse_args(FLAGS))))
+    planned = plan(read_spec(vars(search.parser().parse_args(FLAGS))))
     table = Table("round", "loop, s", "Optuna / loop", "search / loop", "Ray's start, s")
     ratios = []
     for number in range(1, rounds + 1):

@@ -15,7 +15,6 @@ study with ten times the noise does not say that it cannot tell in 95% of them.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -84,11 +83,7 @@ def study(truth: Truth, step: float, noise: float, rng: np.random.Generator) -> 
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = command.Parser(
-        "python benchmarks/scaling.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.Parser("python benchmarks/scaling.py", description=__doc__)
     parser.add_argument("--studies", type=command.positive_int, default=500, help="of each kind (default 500)")
     args = parser.parse_args(argv)
     console, began = Console(width=120), time.monotonic()

@@ -6,11 +6,20 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
+from reports.terminal import say
 from reports.units import quantity
 from studies.ledger import Outcome, TrialRecord
 from studies.recorder import Draining, EpochEnded, Finished, Paused, Started, TrialEvent, WorkerLost
@@ -42,7 +51,22 @@ def log_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
-class SearchProgress:
+class Live:
+    """A line with these columns that stays below what is printed; shown in a terminal only."""
+
+    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
+        self._console = console
+        self._live = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._live.stop()
+
+
+class SearchProgress(Live):
     """Takes the engine's events. trials: how many there will be, None: nobody knows. records: those of a run that is
     resumed. names: what networks are called, by id; others by their id."""
 
@@ -54,8 +78,8 @@ class SearchProgress:
         title: str = "searching",
         names: Mapping[str, str] | None = None,
     ) -> None:
-        self._console, self._called = console, names or {}
-        self._live = Progress(
+        super().__init__(
+            console,
             TextColumn(title),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
@@ -63,10 +87,8 @@ class SearchProgress:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
+        self._called = names or {}
         self._task = self._live.add_task("search", total=trials, best="")
         self._trials, self._done = trials, 0
         self._best: tuple[float, str] | None = None
@@ -74,15 +96,6 @@ class SearchProgress:
         for record in records:
             if record.outcome:
                 self._count(self._called.get(record.arch.id, record.arch.id), record.outcome)
-
-    def __enter__(self) -> SearchProgress:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
 
     def __call__(self, event: TrialEvent) -> None:
         if isinstance(event, Started):
@@ -101,7 +114,7 @@ class SearchProgress:
 
     def _say(self, line: str, level: int = logging.INFO) -> None:
         log.log(level, "%s", line)
-        self._console.print(line, markup=False, soft_wrap=True)
+        say(self._console, line)
 
     def _count(self, name: str, outcome: Outcome) -> None:
         self._done += 1
@@ -116,7 +129,7 @@ class SearchProgress:
         share = f"[{self._done}/{self._trials}]" if self._trials is not None else f"[{self._done}]"
         line = f"trial {number} {name} {outcome.status}: {describe(outcome)}"
         log.info("%s", line)
-        self._console.print(f"{share} {line}", markup=False, soft_wrap=True)
+        say(self._console, f"{share} {line}")
 
 
 def describe(outcome: Outcome) -> str:

@@ -56,12 +56,7 @@ OF_ONE = ("png", "svg", "tensorboard", "optuna", "watch")  # which several runs 
 
 
 def parser() -> command.Parser:
-    made = command.Parser(
-        "python -m nas.report",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = command.Parser("python -m nas.report", description=DESCRIPTION, epilog=EPILOG)
     made.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR", help="several: searches to be compared")
     made.add_argument(
         "--out", type=Path, metavar="FILE.html", help=f"the page (default RUN_DIR/report.html; several: {COMPARISON})"
@@ -150,6 +145,7 @@ def _one(args: argparse.Namespace) -> None:
 def _compare(args: argparse.Namespace) -> None:
     from reports import comparison, folder, summary
     from reports.pages import comparison_page
+    from reports.terminal import say
     from studies.runfolder import write_text
 
     for run_dir in args.run_dirs:
@@ -160,8 +156,8 @@ def _compare(args: argparse.Namespace) -> None:
     write_text(page, comparison_page.render(found))
     for search in searches:
         said = summary.headline(search.networks, search.objectives)
-        console.print(f"{search.name}: {said}", soft_wrap=True, markup=False)
-    console.print(comparison_page.headline(found), soft_wrap=True, markup=False)
+        say(console, f"{search.name}: {said}")
+    say(console, comparison_page.headline(found))
     write_tables(args, searches, console)
     tell(console, "report", page)
 

@@ -111,4 +111,6 @@ def write_images(figures: dict[str, go.Figure], target: Path, form: Format, cons
 
 
 def tell(console: Console, what: str, where: object) -> None:
-    console.print(f"{what}: {where}", soft_wrap=True, markup=False)
+    from reports.terminal import say
+
+    say(console, f"{what}: {where}")

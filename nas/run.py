@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import Progress
 
-from nas import baselines, data, environment, warmstart
+from nas import baselines, data, lifecycle, warmstart
 from nas.confirm import check_epochs, confirm
 from nas.data.part import part_of
 from nas.plan import Plan, plan, within
 from nas.progress import SearchProgress, log, log_to
+from reports.terminal import say
 from search_spaces import Arch, UserError, constraint, cost, feasible
 from search_spaces.published import read_yaml
 from search_spaces.space_file import load_space
@@ -27,11 +27,12 @@ from studies.asha import Asha
 from studies.ledger import TrialRecord
 from studies.proposer import Proposer
 from studies.recorder import Limits, Recorder
-from studies.spec import RECORDED, Spec, override, parse
+from studies.spec import Spec, override, parse
 
 if TYPE_CHECKING:
     from nas.latency.predictor import Predictor
 
+COMMAND = "python -m nas.search"
 console = Console(highlight=False)
 SHOWN_WARNINGS = 5
 
@@ -42,7 +43,7 @@ def search(plan: Plan, out: Path, command: str) -> None:
     runfolder.check_free(out)
     foreign = warmstart.read(plan, plan.spec.search.warm_start)
     for line in warmstart.differences(plan, plan.spec.search.warm_start) if plan.spec.search.warm_start else ():
-        console.print(f"warning: --warm-start: {line}", markup=False, soft_wrap=True)
+        say(console, f"warning: --warm-start: {line}")
     _check_first_network(plan)
     images = load_images(plan)
     run_dir = runfolder.create(out)
@@ -52,15 +53,12 @@ def search(plan: Plan, out: Path, command: str) -> None:
         warmstart.keep(run_dir, plan.spec.search.warm_start)
         if plan.spec.latency.table:
             shutil.copyfile(plan.spec.latency.table, run_dir / runfolder.LATENCY_TABLE)
-        about = _about(plan, command)
-        head = {"command": command, "created": about["created"], "space_size": plan.space.size}
+        head = lifecycle.head(command, plan.resources.gpus) | {"space_size": plan.space.size}
         head["images"] = {"train": len(images.train), "val": len(images.val), "classes": images.num_classes}
-        runfolder.write_yaml(
-            run_dir / runfolder.SPEC, {**head, **plan.spec.to_dict(), "environment": about["environment"]}
-        )
+        runfolder.write_yaml(run_dir / runfolder.SPEC, {**head, **plan.spec.to_dict()})
         log.info("%s", command)
         _describe(images)
-        _go(plan, images, run_dir, writer, (), foreign, begun)
+        _Search(plan, images, run_dir, writer, (), foreign, begun).go()
 
 
 def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: bool) -> None:
@@ -86,21 +84,22 @@ def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: boo
         records = ledger.read(run_dir)
         if now.spec.search.trials is not None and now.spec.search.trials < len(records):
             raise UserError(f"--trials: {now.spec.search.trials} is less than the {len(records)} that the run holds")
-        _check_device(now, records, bool(old.resources.gpus))
+        if records:
+            lifecycle.check_kind("run", old.resources, now.resources)
+        _check_latencies(now, records)
         if now.spec.confirm.networks:
             check_epochs(run_dir / runfolder.CONFIRM, now.spec)
         foreign = warmstart.read(now, warmstart.kept(run_dir))
         images = load_images(now)
-        recorded = {key: about[key] for key in RECORDED if key in about}
-        recorded["resumed"] = [*recorded.get("resumed", []), _about(now, command)]
-        runfolder.write_yaml(run_dir / runfolder.SPEC, {**recorded, **now.spec.to_dict()})
+        head = lifecycle.head_again(about, command, now.resources.gpus)
+        runfolder.write_yaml(run_dir / runfolder.SPEC, {**head, **now.spec.to_dict()})
         log.info("%s", command)
         _describe(images)
         done = sum(record.outcome is not None for record in records)
         over = _is_over(now, run_dir, changes)
         left = "the search is over" if over else f"{len(records) - done} begin again where they were"
         console.print(f"resuming: {done} trials are done, {left}")
-        _go(now, images, run_dir, writer, records, foreign, begun, over)
+        _Search(now, images, run_dir, writer, records, foreign, begun).go(over)
 
 
 def _is_over(plan: Plan, run_dir: Path, changes: Mapping[str, Any]) -> bool:
@@ -169,21 +168,16 @@ def _violations(
     return broken | (predictor.violations(arch, constraints) if predictor else {})
 
 
-def _about(plan: Plan, command: str) -> dict[str, Any]:
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"command": command, "created": created, "environment": environment.describe(plan.resources.gpus)}
-
-
 def _describe(images: data.ImageSet) -> None:
     for line in images.warnings:
         log.warning("%s", line)
     for line in images.warnings[:SHOWN_WARNINGS]:
-        console.print(f"warning: {line}", markup=False, soft_wrap=True)
+        say(console, f"warning: {line}")
     if (more := len(images.warnings) - SHOWN_WARNINGS) > 0:
         console.print(f"warning: and {more} more files, see {runfolder.LOG}")
     counts = f"{len(images.train)} training and {len(images.val)} validation images"
     shape = f"{images.num_classes} classes, {images.resolution} px"
-    console.print(f"{images.name}: {counts}, {shape}", markup=False, soft_wrap=True)
+    say(console, f"{images.name}: {counts}, {shape}")
 
 
 def _check_first_network(plan: Plan) -> None:
@@ -195,11 +189,8 @@ def _check_first_network(plan: Plan) -> None:
         raise UserError(f"{error}; the space has {bounds}" if bounds else str(error)) from None
 
 
-def _check_device(plan: Plan, records: Sequence[TrialRecord], on_gpus: bool) -> None:
-    """What was trained or measured on two kinds of device must not meet on one front."""
-    if records and on_gpus != bool(plan.resources.gpus):
-        kinds = ("GPUs", "CPUs") if on_gpus else ("CPUs", "GPUs")
-        raise UserError(f"--resume: the run trained on {kinds[0]}, here it would go on with {kinds[1]}")
+def _check_latencies(plan: Plan, records: Sequence[TrialRecord]) -> None:
+    """What was measured on two devices must not meet on one front."""
     latencies = [r.outcome.latency for r in records if r.outcome and r.outcome.latency]
     differing = [text for one in latencies if one.p50_ms is not None for text in plan.differences(one.key)]
     if differing and plan.spec.uses_device:
@@ -208,69 +199,58 @@ def _check_device(plan: Plan, records: Sequence[TrialRecord], on_gpus: bool) -> 
         )
 
 
-def _go(
-    plan: Plan,
-    images: data.ImageSet,
-    run_dir: Path,
-    writer: ledger.Ledger,
-    records: Sequence[TrialRecord],
-    foreign: Sequence[TrialRecord],
-    begun: float,
-    over: bool = False,
-) -> None:
-    """Runs what is left, then writes and prints what was found, however the trials ended. over: but no more trials."""
-    try:
-        ended = over or _run_trials(plan, images, run_dir, writer, records, foreign, begun)
-        if plan.spec.search.baselines:
-            baselines.trainings(plan, run_dir).run(images, plan.resources, ledger.read(run_dir), console)
-        if plan.spec.confirm.networks:
-            confirm(plan, images, run_dir, console)
-    except BaseException as error:
-        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "broken off"
-        console.print(f"\n{what}; what was found so far:")
-        try:
-            finish(run_dir, plan.spec)
-        except OSError as also:  # a full disk takes no report either
-            console.print(f"no report: {also.strerror}")
-        console.print(f"to go on: python -m nas.search --resume {run_dir}", soft_wrap=True, markup=False)
-        raise
-    finish(run_dir, plan.spec)
-    if not ended:
-        console.print(f"to go on: python -m nas.search --resume {run_dir}", soft_wrap=True, markup=False)
+@dataclass(frozen=True)
+class _Search:
+    """A search that is about to run. records: its trials so far; foreign: those of others that its sampler learns from;
+    begun: by ``time.monotonic``."""
 
+    plan: Plan
+    images: data.ImageSet
+    run_dir: Path
+    writer: ledger.Ledger
+    records: Sequence[TrialRecord]
+    foreign: Sequence[TrialRecord]
+    begun: float
 
-def _run_trials(
-    plan: Plan,
-    images: data.ImageSet,
-    run_dir: Path,
-    writer: ledger.Ledger,
-    records: Sequence[TrialRecord],
-    foreign: Sequence[TrialRecord],
-    begun: float,
-) -> bool:
-    """Whether all trials of the plan have ended; not so where the budget was spent first."""
-    from nas.evaluate import evaluate
-    from studies import engine
+    def go(self, over: bool = False) -> None:
+        """Runs what is left, then writes and prints what was found, however the trials ended. over: no more trials."""
+        plan, run_dir = self.plan, self.run_dir
+        with lifecycle.kept(console, lambda: finish(run_dir, plan.spec), COMMAND, run_dir):
+            ended = over or self._run_trials()
+            if plan.spec.search.baselines:
+                trainings = baselines.trainings(plan, run_dir)
+                trainings.run(self.images, plan.resources, ledger.read(run_dir), console)
+            if plan.spec.confirm.networks:
+                confirm(plan, self.images, run_dir, console)
+        finish(run_dir, plan.spec)
+        if not ended:
+            lifecycle.say_how_to_go_on(console, COMMAND, run_dir)
 
-    spec, search = plan.spec, plan.spec.search
-    deadline = None if search.budget_s is None else begun + search.budget_s
-    stopper = None
-    if search.early_stop == "asha":
-        stopper = Asha(search.objectives, spec.train.epochs, search.grace_epochs, search.reduction)
-    proposer = proposer_of(plan, foreign)
-    checkpoints = runfolder.make_checkpoints(run_dir)
-    with SearchProgress(console, search.trials, records) as progress:
-        limits = Limits(search.trials, deadline)
-        recorder = Recorder(proposer, writer, limits, progress, records, stopper, checkpoints)
-        if not recorder.over:
-            console.print(f"starting Ray, {plan.amount}, {plan.together}")
-        engine.run(recorder, partial(evaluate, spec=spec), images, plan.resources)
-    if proposer.exhausted:
-        console.print(f"all {proposer.asked // search.repeats} networks that were found to keep the limits were tried")
-    ended = proposer.exhausted or (search.trials is not None and proposer.asked >= search.trials)
-    if ended and not recorder.unfinished:
-        runfolder.remove_checkpoints(run_dir)
-    return ended and not recorder.unfinished
+    def _run_trials(self) -> bool:
+        """Whether all trials of the plan have ended; not so where the budget was spent first."""
+        from nas.evaluate import evaluate
+        from studies import engine
+
+        plan, spec, search = self.plan, self.plan.spec, self.plan.spec.search
+        deadline = None if search.budget_s is None else self.begun + search.budget_s
+        stopper = None
+        if search.early_stop == "asha":
+            stopper = Asha(search.objectives, spec.train.epochs, search.grace_epochs, search.reduction)
+        proposer = proposer_of(plan, self.foreign)
+        checkpoints = runfolder.make_checkpoints(self.run_dir)
+        with SearchProgress(console, search.trials, self.records) as progress:
+            limits = Limits(search.trials, deadline)
+            recorder = Recorder(proposer, self.writer, limits, progress, self.records, stopper, checkpoints)
+            if not recorder.over:
+                console.print(f"starting Ray, {plan.amount}, {plan.together}")
+            engine.run(recorder, partial(evaluate, spec=spec), self.images, plan.resources)
+        if proposer.exhausted:
+            tried = proposer.asked // search.repeats
+            console.print(f"all {tried} networks that were found to keep the limits were tried")
+        ended = proposer.exhausted or (search.trials is not None and proposer.asked >= search.trials)
+        if ended and not recorder.unfinished:
+            runfolder.remove_checkpoints(self.run_dir)
+        return ended and not recorder.unfinished
 
 
 def finish(run_dir: Path, spec: Spec) -> None:
@@ -287,5 +267,5 @@ def finish(run_dir: Path, spec: Spec) -> None:
     runfolder.write_text(report, page.render(found))
     for part in folder.search_printed(found, console.width):
         console.print(part, soft_wrap=isinstance(part, str))
-    console.print(f"run folder: {run_dir}", soft_wrap=True, markup=False)
-    console.print(f"report: {report}", soft_wrap=True, markup=False)
+    say(console, f"run folder: {run_dir}")
+    say(console, f"report: {report}")

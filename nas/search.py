@@ -6,20 +6,12 @@ A sampler proposes, Ray Tune schedules; each candidate is costed, measured for l
 from __future__ import annotations
 
 import argparse
-import shlex
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
-from search_spaces import UserError, command
+from nas import flags
+from search_spaces import command
 
-if TYPE_CHECKING:
-    from studies.spec import Spec
-
-FOLDERS = "imagefolder:DIR, torchvision:NAME:DIR, cifar10:DIR, cifar100:DIR, huggingface:DIR"
-METRICS = "top1, val_loss, latency_ms, macs, params, activations, step_time_s, peak_memory_mb"
 EXAMPLES = """examples:
   python -m nas.search --space v2 --width 0.25 --trials 16
   python -m nas.search --space v2 --data imagefolder:DIR --resolution 96 --constraint "latency_ms<=8" --gpus 8
@@ -29,95 +21,28 @@ EXAMPLES = """examples:
 Ctrl-C ends a search in order: running trials end or save their state, the report is written; a second one ends it now.
 A run folder holds spec.yaml, space.yaml, trials.jsonl (the ledger), report.html, archs/ID.json and log.txt.
 Exit code: 0 done, 2 wrong input, 130 interrupted, 1 internal error."""
-
-
-def names(text: str) -> list[str]:
-    """An argparse type: ``a,b``."""
-    return [name.strip() for name in text.split(",")]
-
-
-# Flags that set a field of the spec: flag, field, type, metavar, help.
-FIELDS: tuple[tuple[str, str, Callable[[str], object], str, str], ...] = (
-    ("--space", "space.name", str, "NAME|FILE", "v1, v2 (default), v2_s, or your own .yaml file"),
-    ("--width", "space.width", float, "X", "multiplies all channels of the space (default: as they are)"),
-    ("--data", "data.source", str, "SOURCE", f"glyphs[:OPTIONS] (default), digits, {FOLDERS}"),
-    ("--resolution", "data.resolution", int, "PIXELS", "image side (default: the space file's; else 64 or 32)"),
-    ("--trials", "search.trials", int, "N", "how many (default 64, or as many as --budget allows)"),
-    ("--budget", "search.budget", str, "TIME", "wall time of this command's trials, as 2h or 90m"),
-    ("--recipe", "train.recipe", str, "NAME|FILE", "of training: short (default), v1, v2, finetune or your .yaml file"),
-    ("--epochs", "train.epochs", int, "N", "of short training (default 4)"),
-    ("--seconds-per-trial", "train.seconds", float, "S", "of training at most, so that slow networks hog no worker"),
-    ("--sampler", "search.sampler", str, "NAME", "predictor (default), tpe, evolution, nsga2 or random"),
-    ("--objective", "search.objectives", str, "NAME", f"{METRICS}, or a reward: mnasnet[:MS], v2; repeatable"),
-    ("--constraint", "search.constraints", str, "LIMIT", 'reject networks beyond "latency_ms<=8"; repeatable'),
-    ("--repeats", "search.repeats", int, "N", "train each network with so many seeds, one a trial (default 1)"),
-    ("--early-stop", "search.early_stop", str, "HOW", "none (default), or asha: stop what the rungs tell to be worse"),
-    ("--warm-start", "search.warm_start", str, "DIR", "a run that the sampler learns from first"),
-    ("--baselines", "search.baselines", names, "NAMES", "published networks to train beside: resnet18,mobilenet_v2"),
-    ("--confirm", "confirm.networks", int, "N", "then train the N best of the front longer, with several seeds"),
-    ("--confirm-epochs", "confirm.epochs", int, "N", "of that training (default four times --epochs)"),
-    ("--seeds", "confirm.seeds", int, "N", "of that training (default 3)"),
-    ("--gpus", "resources.gpus", int, "N", "how many to use (default all; 0: train on CPU)"),
-    ("--gpus-per-trial", "resources.gpus_per_trial", float, "X", "a whole number, or a fraction (default 1)"),
-    ("--latency-device", "latency.device", str, "ADDRESS", "measure latency there instead of here: ssh:[USER@]HOST"),
-    ("--latency-table", "latency.table", str, "FILE", "try no network that it predicts to break a limit on latency"),
-    ("--cpus", "resources.cpus", int, "N", "cores to use, one a trial (default all)"),
-    ("--address", "resources.address", str, "ADDRESS", "of a running Ray cluster: auto, HOST:PORT or ray://HOST:PORT"),
-    ("--seed", "seed", int, "N", "of proposals, data split and training (default 0)"),
-)
-ALSO = {"--epochs": ("--epoch-budget",)}
-LISTS = ("search.objectives", "search.constraints")
-# What may be another when a run is resumed: how much, and on what. All else decides what the figures mean.
+SHARED = tuple(flag for flag, *_ in flags.FIELDS)
+# What may be another when a search is resumed: how much, and on what.
 RESUMABLE = ("search.trials", "search.budget", "search.baselines", "confirm.", "resources.", "data.cache_gb")
 
 
-def add_fields(
-    p: argparse._ActionsContainer, flags: Sequence[str], helps: Mapping[str, str] = MappingProxyType({})
-) -> None:
-    """Those of ``FIELDS`` that are named, and what sets any other field. helps: texts that say it otherwise."""
-    for flag, field, kind, metavar, text in FIELDS:
-        if flag in flags:
-            action = "extend" if kind is names else "append" if field in LISTS else "store"
-            p.add_argument(
-                flag,
-                *ALSO.get(flag, ()),
-                dest=field,
-                type=kind,
-                metavar=metavar,
-                help=helps.get(flag, text),
-                action=action,
-            )
-    p.add_argument("--spec", metavar="FILE.yaml", help="a whole spec, or a run's spec.yaml; other flags override it")
-    p.add_argument("--set", action="append", metavar="FIELD=VALUE", help="any field, as train.epochs=8; repeatable")
-
-
 def parser() -> command.Parser:
-    p = command.Parser(
-        "python -m nas.search",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-    )
-    add_fields(p, [flag for flag, *_ in FIELDS])
-    p.add_argument("--out", metavar="DIR", help="the run folder (default runs/TIME-SPACE)")
-    p.add_argument("--dry-run", action="store_true", help="print what would be done and what it would cost")
-    p.add_argument("--resume", metavar="DIR", help="go on with a run, however it ended; --trials may be raised")
-    p.add_argument("-v", "--verbose", action="store_true", help="show Ray's own messages")
+    p = command.Parser("python -m nas.search", description=__doc__, epilog=EXAMPLES, argument_default=argparse.SUPPRESS)
+    flags.add_fields(p, SHARED)
+    flags.add_run(p, "SPACE", "run", "; --trials may be raised")
     return p
 
 
 def main(argv: Sequence[str]) -> None:
     args = vars(parser().parse_args(argv))
-    command_line, verbose = shlex.join(["python", "-m", "nas.search", *argv]), "verbose" in args
+    command_line, verbose = flags.line_of("nas.search", argv), "verbose" in args
     if "resume" in args:
-        changes = changes_to_resume(args)
+        changes = flags.changes_to_resume(args, "run", RESUMABLE, SHARED)
         from nas import run
 
         run.resume(Path(args["resume"]), changes, command_line, verbose)
         return
-    spec = read_spec(args)
-    from nas import run
+    spec = flags.read_spec(args)
     from nas.plan import plan
 
     planned = plan(spec, verbose=verbose)
@@ -126,41 +51,9 @@ def main(argv: Sequence[str]) -> None:
 
         dryrun.show(planned)
         return
-    out = args.get("out") or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{planned.space.name}"
-    run.search(planned, Path(out), command_line)
+    from nas import run
 
-
-def settings(args: dict[str, Any]) -> dict[str, Any]:
-    """The fields that flags and then ``--set`` give."""
-    from studies.spec import read_setting
-
-    flags = {field: args[field] for _, field, *_ in FIELDS if field in args}
-    return flags | dict(map(read_setting, args.get("set", [])))
-
-
-def changes_to_resume(args: dict[str, Any]) -> dict[str, Any]:
-    """Raises UserError on what cannot be another in a run that goes on."""
-    changes = settings(args)
-    flag_of = {field: flag for flag, field, *_ in FIELDS}
-    fixed = [flag_of.get(field, f"--set {field}") for field in changes if not field.startswith(RESUMABLE)]
-    fixed += [f"--{name}" for name in ("spec", "out") if name in args]
-    if "dry_run" in args:
-        raise UserError("--dry-run: looks at a search before it begins; it does not go with --resume")
-    if fixed:
-        allowed = ", ".join(flag for flag, field, *_ in FIELDS if field.startswith(RESUMABLE))
-        raise UserError(f"{fixed[0]}: stays as it was in a run that is resumed; allowed with --resume are {allowed}")
-    return changes
-
-
-def read_spec(args: dict[str, Any]) -> Spec:
-    """Defaults, then the spec file, then flags, then ``--set``."""
-    from search_spaces.published import read_yaml
-    from studies.spec import override, parse
-
-    mapping = read_yaml(Path(args["spec"])) if "spec" in args else {}
-    if not isinstance(mapping, dict):
-        raise UserError(f"--spec: {args['spec']} does not hold a mapping")
-    return parse(override(mapping, settings(args)))
+    run.search(planned, flags.out_of(args, planned.space.name), command_line)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -34,6 +35,11 @@ HEADINGS = {
     "step_time_s": "step\nms",
     "peak_memory_mb": "memory\nMB",
 }
+
+
+def say(console: Console, line: str, style: str | None = None) -> None:
+    """Prints a line as it is: nothing in it is markup, and a path in it stays whole."""
+    console.print(line, style=style, soft_wrap=True, markup=False)
 
 
 def narrow_table(title: str | None = None) -> Table:

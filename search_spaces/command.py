@@ -13,10 +13,12 @@ from search_spaces.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with errors in one line (the usage is what ``--help`` is for) and without abbreviated flags."""
+    """argparse with errors in one line (the usage is what ``--help`` is for), without abbreviated flags, and with texts
+    that keep their lines."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **{"allow_abbrev": False, **settings})
+        usual = {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter}
+        super().__init__(*arguments, **{**usual, **settings})
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see --help)\n")

@@ -50,7 +50,7 @@ def test_ctrl_c_keeps_what_was_measured_and_resume_measures_the_rest(made_up, ca
     printed = capsys.readouterr()
     assert json.loads(printed.out)["best"] == SMALL
     assert "so far" in (made.folder / "report.html").read_text(encoding="utf-8").split("</title>")[0]
-    assert f"interrupted; to go on: python -m nas.latency --catalogue --resume {made.folder}" in printed.err
+    assert f"to go on: python -m nas.latency --catalogue --resume {made.folder}" in printed.err
     assert "[3/6] slow: 5.000 ms, 20.00 MB; about" in printed.err
     assert calls == [TINY, SMALL, SLOW, SECRET]
     assert (made.folder / "report.html").is_file()

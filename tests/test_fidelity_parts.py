@@ -11,6 +11,7 @@ from nas import data, search
 from nas.data.part import part_of
 from nas.fidelity.networks import moved, spread
 from nas.fidelity.proxies import Proxy, grid, parse
+from nas.flags import read_spec
 from search_spaces import UserError, cost
 from search_spaces.space_file import load_space
 from studies import fidelity_record
@@ -137,7 +138,7 @@ def test_the_key_is_of_what_decides_a_figure(space, tmp_path, monkeypatch):
 def test_flags_lead_back_to_the_spec():
     typed = ["--space", "v2", "--width", "0.25", "--data", "digits", "--resolution", "24", "--set", "data.share=0.5"]
     typed += ["--epochs", "2", "--set", "train.batch_size=64", "--set", "train.optimizer=sgd"]
-    spec = search.read_spec(vars(search.parser().parse_args(typed)))
+    spec = read_spec(vars(search.parser().parse_args(typed)))
     assert shlex.split(fidelity_record.flags(spec.to_dict())) == typed
     assert fidelity_record.flags({"space": {"name": "v1"}, "data": None}) == "--space v1"
 

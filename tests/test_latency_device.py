@@ -9,7 +9,7 @@ from nas import data, warmstart
 from nas.evaluate import evaluate
 from nas.latency.__main__ import main
 from nas.plan import plan
-from nas.run import _check_device
+from nas.run import _check_latencies
 from search_spaces import Arch, Stage, UserError
 from search_spaces.space_file import load_space
 from studies.engine import NoRun
@@ -92,11 +92,11 @@ def test_latencies_of_the_device_and_of_this_machine_do_not_meet():
     there = plan(parse({"latency": QUICK | {"device": "local:"}, "search": SEARCH, "resources": {"gpus": 0}}))
     same, phone = there.latency_key | {"resolution": 32}, there.latency_key | {"device": "a phone"}
     assert same["runtime"].endswith("exported")
-    _check_device(there, [measured_under(same)], on_gpus=False)
+    _check_latencies(there, [measured_under(same)])
     with pytest.raises(UserError, match="the run was measured with device a phone, here"):
-        _check_device(there, [measured_under(phone)], on_gpus=False)
+        _check_latencies(there, [measured_under(phone)])
     with pytest.raises(UserError, match="the run was measured with threads 4, here 1"):
-        _check_device(there, [measured_under(same | {"threads": 4})], on_gpus=False)
+        _check_latencies(there, [measured_under(same | {"threads": 4})])
     assert warmstart._translated(measured_under(phone), there, "trainer").outcome.latency is None
     assert warmstart._translated(measured_under(same), there, "trainer").outcome.latency
 

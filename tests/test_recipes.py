@@ -2,7 +2,8 @@
 
 import pytest
 
-from nas.search import parser, read_spec
+from nas.flags import read_spec
+from nas.search import parser
 from search_spaces import UserError
 from studies import recipes
 from studies.spec import Spec, parse

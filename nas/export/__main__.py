@@ -45,12 +45,7 @@ examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = command.Parser(
-        prog="python -m nas.export",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = command.Parser("python -m nas.export", description=DESCRIPTION, epilog=EPILOG)
     made.add_argument("network", nargs="?", metavar="RUN_DIR|FILE|NAME", help="run folder, .json file, published name")
     made.add_argument("--from", dest="source", metavar="BUILDER:NAME", help="instead: a network of timm or torchvision")
     made.add_argument("--to", required=True, metavar="TARGETS", help="with commas between; see below")
@@ -156,6 +151,7 @@ def _export(args: argparse.Namespace, wanted: Sequence[str], networks: Sequence[
     from rich.text import Text
 
     from nas.export import writing
+    from reports.terminal import say
 
     console, refused, wrong = Console(), dict[str, str](), list[str]()
     exports: list[Exported] = []
@@ -173,13 +169,13 @@ def _export(args: argparse.Namespace, wanted: Sequence[str], networks: Sequence[
                     if len(pairs) == 1 and not wrong:
                         raise
                     refused[f"{network.name}-{name}"] = str(error)
-                    console.print(f"left out: {error}", style="yellow", soft_wrap=True, markup=False)
+                    say(console, f"left out: {error}", style="yellow")
                 else:
                     _tell(console, exports[-1])
     finally:
         if exports and places != [root]:
             writing.write_index(root, exports, refused)
-            console.print(f"index: {root / writing.INDEX}", soft_wrap=True, markup=False)
+            say(console, f"index: {root / writing.INDEX}")
     if wrong:
         sys.exit(1)
     if not exports:
@@ -205,9 +201,11 @@ def _target(name: str, args: argparse.Namespace, networks: Sequence[Network]) ->
 
 
 def _tell(console: Console, one: Exported) -> None:
-    console.print(f"{one.network.name} to {one.target}: {one.verification.text}", soft_wrap=True, markup=False)
+    from reports.terminal import say
+
+    say(console, f"{one.network.name} to {one.target}: {one.verification.text}")
     for line in (*one.more, f"weights: {one.network.origin}; {one.folder}"):
-        console.print(f"  {line}", soft_wrap=True, markup=False)
+        say(console, f"  {line}")
 
 
 if __name__ == "__main__":

@@ -9,14 +9,12 @@ The cheapest proxy that reaches the threshold is named, and searches with one of
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.search import FIELDS, add_fields, read_spec, settings
-from search_spaces import UserError, command
+from nas import flags
+from search_spaces import command
 
 if TYPE_CHECKING:
     from nas.fidelity.arms import Settings
@@ -45,40 +43,33 @@ OWN: tuple[tuple[str, type, str, Any, str], ...] = (
     ("--threshold", float, "TAU", 0.6, "Kendall's tau that a proxy is to reach (default 0.6)"),
     ("--top", int, "K", None, "of the top-K recall (default a third of the networks)"),
 )
-JUDGED = ("threshold", "top")  # may be others when a study is resumed, as what it runs on
+JUDGED = ("--threshold", "--top")  # may be others when a study is resumed, as what it runs on
 
 
 def parser() -> command.Parser:
     p = command.Parser(
-        "python -m nas.fidelity",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
+        "python -m nas.fidelity", description=__doc__, epilog=EXAMPLES, argument_default=argparse.SUPPRESS
     )
-    add_fields(p, SHARED)
+    flags.add_fields(p, SHARED)
     for flag, kind, metavar, _, text in OWN:
         p.add_argument(flag, type=kind, metavar=metavar, help=text)
     wanted = "a cheaper training, as epochs=2,resolution=24,share=0.5,width=0.5; what is left out is as in the search"
     p.add_argument("--proxy", action="append", metavar="TEXT", help=f"{wanted}; repeatable (default: eight of them)")
-    p.add_argument("--out", metavar="DIR", help="the run folder (default runs/TIME-SPACE-fidelity)")
-    p.add_argument("--dry-run", action="store_true", help="print what would be trained and what it would cost")
-    p.add_argument("--resume", metavar="DIR", help="go on with a study, however it ended")
-    p.add_argument("-v", "--verbose", action="store_true", help="show Ray's own messages")
+    flags.add_run(p, "SPACE-fidelity", "study")
     return p
 
 
 def main(argv: Sequence[str]) -> None:
     args = vars(parser().parse_args(argv))
-    command_line, verbose = shlex.join(["python", "-m", "nas.fidelity", *argv]), "verbose" in args
+    command_line, verbose = flags.line_of("nas.fidelity", argv), "verbose" in args
     if "resume" in args:
-        changes = changes_to_resume(args)
-        judged = {name: args[name] for name in JUDGED if name in args}
+        changes = flags.changes_to_resume(args, "study", ("resources.",), SHARED, JUDGED)
+        judged = {name: args[name] for name in map(flags.stored, JUDGED) if name in args}
         from nas.fidelity import study
 
         study.resume(Path(args["resume"]), changes, judged, command_line, verbose)
         return
-    spec = read_spec(args)
+    spec = flags.read_spec(args)
     from nas.fidelity import dryrun, study
 
     chosen = settings_of(args, spec)
@@ -86,8 +77,7 @@ def main(argv: Sequence[str]) -> None:
     if "dry_run" in args:
         dryrun.show(planned, every, chosen)
         return
-    out = Path(args.get("out") or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{planned.space.name}-fidelity")
-    study.begin(planned, every, chosen, out, command_line)
+    study.begin(planned, every, chosen, flags.out_of(args, f"{planned.space.name}-fidelity"), command_line)
 
 
 def settings_of(args: dict[str, Any], spec: Spec) -> Settings:
@@ -97,7 +87,7 @@ def settings_of(args: dict[str, Any], spec: Spec) -> Settings:
     from nas.fidelity.proxies import Proxy, grid, parse
     from search_spaces.space_file import load_space
 
-    given = {name: args.get(name, default) for name, default in ((_name(flag), d) for flag, _, _, d, _ in OWN)}
+    given = {name: args.get(name, default) for name, default in ((flags.stored(flag), d) for flag, _, _, d, _ in OWN)}
     epochs, fallback = spec.train.epochs, data.default_resolution(spec.data.source)
     space = load_space(spec.space.name, spec.space.width, spec.data.resolution, fallback)
     proxies = grid(epochs, max(space.resolutions))
@@ -107,28 +97,6 @@ def settings_of(args: dict[str, Any], spec: Spec) -> Settings:
     given["long_epochs"] = LONGER * epochs if given["long_epochs"] is None else given["long_epochs"]
     given["top"] = max(1, round(given["networks"] / 3)) if given["top"] is None else given["top"]
     return Settings(**given, proxies=tuple(proxies)).check()
-
-
-def _name(flag: str) -> str:
-    return flag.removeprefix("--").replace("-", "_")
-
-
-def changes_to_resume(args: dict[str, Any]) -> dict[str, Any]:
-    """Raises UserError on what cannot be another in a study that goes on."""
-    changes = settings(args)
-    flag_of = {field: flag for flag, field, *_ in FIELDS}
-    fixed = [flag_of.get(field, f"--set {field}") for field in changes if not field.startswith("resources.")]
-    own = [_name(flag) for flag, *_ in OWN] + ["proxy", "spec", "out"]
-    fixed += [f"--{name.replace('_', '-')}" for name in own if name in args and name not in JUDGED]
-    if "dry_run" in args:
-        raise UserError("--dry-run: looks at a study before it begins; it does not go with --resume")
-    if fixed:
-        allowed = [flag for flag, field, *_ in FIELDS if flag in SHARED and field.startswith("resources.")]
-        allowed += [f"--{name}" for name in JUDGED]
-        raise UserError(
-            f"{fixed[0]}: stays as it was in a study that is resumed; allowed with --resume are {', '.join(allowed)}"
-        )
-    return changes
 
 
 if __name__ == "__main__":

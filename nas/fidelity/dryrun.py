@@ -8,7 +8,7 @@ from rich.console import Console
 
 from nas.fidelity.arms import Arm, Settings
 from nas.plan import Plan
-from reports.terminal import narrow_table
+from reports.terminal import narrow_table, say
 from search_spaces import cost
 
 
@@ -16,11 +16,10 @@ def show(planned: Plan, every: Sequence[Arm], settings: Settings) -> None:
     """Prints the arms with their work relative to one another, the long one's last."""
     console, (long, *proxies) = Console(highlight=False), every
     macs = [cost.count(arch, planned.outline.classes).macs / 1e6 for arch in long.archs]
-    console.print(
+    say(
+        console,
         f"{len(macs)} networks of space {planned.space.name} ({planned.space.size:,} networks), "
         f"{macs[0]:.2f} to {macs[-1]:.2f} M MACs; {planned.spec.data.source}: {planned.outline.images:,} images",
-        markup=False,
-        soft_wrap=True,
     )
     table = narrow_table()
     table.add_column("training", overflow="fold")
@@ -35,9 +34,9 @@ def show(planned: Plan, every: Sequence[Arm], settings: Settings) -> None:
     counts = [len(set(arm.archs)) * len(arm.seeds) for arm in every]
     total = sum(arm.work / long.work * count for arm, count in zip(every, counts, strict=True))
     searched = sum(arm.work / proxies[0].work * count for arm, count in zip(every, counts, strict=True))
-    console.print(
+    say(
+        console,
         f"{sum(counts)} trainings, as much work as {total:.0f} long ones or {searched:.0f} trials of a search; work is "
         "epochs x share of the images x MACs of the mean network, which small networks and validation exceed in time",
-        soft_wrap=True,
     )
     console.print(f"then: tau against the long training, threshold {settings.threshold:g}, top {settings.top} recall")

@@ -7,14 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from nas import data, environment
+from nas import data, lifecycle
 from nas.fidelity.arms import LONG, Arm, Settings, arms_of, stripped
 from nas.fidelity.networks import spread
 from nas.fidelity.proxies import Proxy
@@ -23,6 +22,7 @@ from nas.given import pairs_of
 from nas.plan import Plan, plan, within
 from nas.progress import SearchProgress, log, log_to
 from nas.run import load_images
+from reports.terminal import say
 from search_spaces import Arch, UserError
 from search_spaces.published import read_yaml
 from search_spaces.space_file import load_space
@@ -30,7 +30,7 @@ from studies import engine, fidelity_record, ledger, repeats, runfolder
 from studies.fidelity_record import FIDELITY
 from studies.listed import Listed
 from studies.recorder import Limits, Recorder
-from studies.spec import RECORDED, Spec, override, parse
+from studies.spec import Spec, override, parse
 
 NETWORKS = "networks.json"
 STUDY = "fidelity"  # section of the folder's spec.yaml, which is otherwise that of a search
@@ -59,7 +59,8 @@ def begin(planned: Plan, every: Sequence[Arm], settings: Settings, out: Path, co
         runfolder.write_yaml(folder / runfolder.SPACE, planned.space.to_dict())
         drawn = [arch.to_dict() for arch in every[0].archs]
         runfolder.write_text(folder / NETWORKS, json.dumps(drawn, indent=1) + "\n")
-        about = {**_about(planned, command), **planned.spec.to_dict(), STUDY: asdict(settings)}
+        head = lifecycle.head(command, planned.resources.gpus)
+        about = {**head, **planned.spec.to_dict(), STUDY: asdict(settings)}
         runfolder.write_yaml(folder / runfolder.SPEC, about)  # last: with it the study has begun
         log.info("%s", command)
         for line in whole.warnings:
@@ -86,22 +87,14 @@ def resume(folder: Path, changes: Mapping[str, Any], judged: Mapping[str, Any], 
         old = parse({key: value for key, value in about.items() if key != STUDY})
         spec = parse(override(replace(old, resources=within(old.resources)).to_dict(), changes))
         planned = plan(spec, load_space(str(folder / runfolder.SPACE)), verbose)
-        if bool(old.resources.gpus) != bool(planned.resources.gpus):
-            kinds = ("GPUs", "CPUs") if old.resources.gpus else ("CPUs", "GPUs")
-            raise UserError(f"--resume: the study trained on {kinds[0]}, here it would go on with {kinds[1]}")
+        lifecycle.check_kind("study", old.resources, planned.resources)
         networks = [Arch.from_dict(entry) for entry in json.loads((folder / NETWORKS).read_text(encoding="utf-8"))]
         every = arms_of(planned, settings, networks, folder)
-        recorded = {key: about[key] for key in RECORDED if key in about}
-        recorded["resumed"] = [*recorded.get("resumed", []), _about(planned, command)]
-        about = {**recorded, **planned.spec.to_dict(), STUDY: asdict(settings)}
+        head = lifecycle.head_again(about, command, planned.resources.gpus)
+        about = {**head, **planned.spec.to_dict(), STUDY: asdict(settings)}
         runfolder.write_yaml(path, about)
         log.info("%s", command)
         _go(every, settings, folder, about)
-
-
-def _about(planned: Plan, command: str) -> dict[str, Any]:
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"command": command, "created": created, "environment": environment.describe(planned.resources.gpus)}
 
 
 def _go(
@@ -113,20 +106,11 @@ def _go(
 ) -> None:
     """Trains what is left, the cheapest arm first, so that what cannot be is seen early; then writes and prints what
     was found, however it ended. whole: the images of the long arm, if they are at hand."""
-    try:
-        with ExitStack() as stack:
-            for place, arm in enumerate(sorted(every, key=lambda arm: arm.work), 1):
-                same = arm.plan.spec.data == every[0].plan.spec.data
-                _train(arm, f"{arm.name} [{place}/{len(every)}]", folder, stack, whole if same else None)
-    except BaseException as error:
-        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "broken off"
-        console.print(f"\n{what}; what was found so far:")
-        try:
-            finish(every, settings, folder, about)
-        except OSError as also:  # a full disk takes no report either
-            console.print(f"no report: {also.strerror}")
-        console.print(f"to go on: {fidelity_record.COMMAND} --resume {folder}", soft_wrap=True, markup=False)
-        raise
+    so_far = partial(finish, every, settings, folder, about)
+    with lifecycle.kept(console, so_far, fidelity_record.COMMAND, folder), ExitStack() as stack:
+        for place, arm in enumerate(sorted(every, key=lambda arm: arm.work), 1):
+            same = arm.plan.spec.data == every[0].plan.spec.data
+            _train(arm, f"{arm.name} [{place}/{len(every)}]", folder, stack, whole if same else None)
     finish(every, settings, folder, about)
 
 
@@ -146,7 +130,7 @@ def _train(arm: Arm, title: str, run_dir: Path, stack: ExitStack, images: data.I
                 images = images or load_images(arm.plan)
                 log.info("%s", title)
                 epochs = arm.plan.spec.train.epochs
-                console.print(f"{title}: {len(pairs)} trainings of {epochs} epochs", markup=False, soft_wrap=True)
+                say(console, f"{title}: {len(pairs)} trainings of {epochs} epochs")
                 _connect(arm, stack)
                 engine.run(recorder, partial(evaluate, spec=arm.plan.spec, measure=False), images, arm.plan.resources)
         runfolder.remove_checkpoints(folder)
@@ -171,12 +155,12 @@ def finish(every: Sequence[Arm], settings: Settings, folder: Path, about: Mappin
     page = fidelity_page.write(folder, found)
     console.print(fidelity.table(found))
     for line in fidelity.notes(found):
-        console.print(line, markup=False, soft_wrap=True)
+        say(console, line)
     if found.complete:
         try:
             kept = fidelity_record.publish(found)
-            console.print(f"searches find it in {kept[0].parent}", soft_wrap=True, markup=False)
+            say(console, f"searches find it in {kept[0].parent}")
         except OSError as error:
-            console.print(f"warning: searches will not find it: {error}", soft_wrap=True, markup=False)
-    console.print(f"run folder: {folder}", soft_wrap=True, markup=False)
-    console.print(f"report: {page}", soft_wrap=True, markup=False)
+            say(console, f"warning: searches will not find it: {error}")
+    say(console, f"run folder: {folder}")
+    say(console, f"report: {page}")

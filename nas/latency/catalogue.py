@@ -10,18 +10,20 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from nas import lifecycle
 from nas.environment import describe
+from nas.flags import out_of
 from nas.latency.modes import here, without
 from nas.lease import Lease
 from nas.progress import log, log_to
 from reports import catalogue as report
 from reports import summary
+from reports.terminal import say
 from search_spaces import Arch, UserError, constraint, cost
 from search_spaces.constraint import Constraint
 from search_spaces.published import Published, catalogue, read_yaml
@@ -30,6 +32,7 @@ from studies.ledger import Latency, Outcome, TrialRecord
 from studies.spec import LatencySpec, parse
 
 NAME = "catalogue"
+COMMAND = "python -m nas.latency --catalogue"
 FLAGS = "batch_size", "threads", "mode", "dtype", "precision", "max_s", "warmup_s", "block_ms", "retries", "energy_s"
 
 
@@ -65,7 +68,7 @@ def command(args: argparse.Namespace, spec: LatencySpec | None, line: str) -> No
         resume(networks, Path(args.resume), limits, line, args.json)
         return
     device = args.device if args.device and ":" in args.device else here(args.device, spec)
-    out = Path(args.out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{NAME}").expanduser().absolute()
+    out = out_of(vars(args), NAME).expanduser().absolute()
     begin(Job(networks, device, spec, limits, out, args.json), line)
 
 
@@ -79,13 +82,10 @@ def begin(job: Job, line: str) -> None:
     runfolder.create(job.folder)
     with ledger.Ledger(job.folder) as writer, log_to(job.folder / runfolder.LOG):
         runfolder.check_free(job.folder)  # another run may have begun since
-        about = {
-            "command": line,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        about = lifecycle.head(line, int(job.device == "cuda")) | {
             "device": job.device,
             "constraints": [str(limit) for limit in job.limits],
             "latency": {name: getattr(job.spec, name) for name in FLAGS},
-            "environment": describe(int(job.device == "cuda")),
             NAME: {network.name: network.arch.id for network in job.networks},
         }
         runfolder.write_yaml(job.folder / runfolder.SPEC, about)
@@ -143,14 +143,8 @@ def _key(job: Job) -> dict[str, Any]:
 
 def _go(job: Job, writer: ledger.Ledger, about: Mapping[str, Any]) -> None:
     """Measures what is left, then writes and prints what was found, however it ended."""
-    try:
+    with lifecycle.kept(job.console, lambda: finish(job, about), COMMAND, job.folder):
         _measure_all(job, writer)
-    except BaseException as error:
-        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "broken off"
-        again = f"python -m nas.latency --catalogue --resume {job.folder}"
-        job.console.print(f"\n{what}; to go on: {again}\n", soft_wrap=True, markup=False)
-        finish(job, about)
-        raise
     finish(job, about)
 
 
@@ -170,18 +164,18 @@ def finish(job: Job, about: Mapping[str, Any]) -> None:
     job.console.print(report.table(entries, job.limits))
     if named := report.left_out(entries):
         job.console.print(named)
-    job.console.print(f"folder: {job.folder}", soft_wrap=True, markup=False)
-    job.console.print(f"page: {page}", soft_wrap=True, markup=False)
-    job.console.print(report.verdict(entries, job.limits), soft_wrap=True, markup=False)
+    say(job.console, f"folder: {job.folder}")
+    say(job.console, f"page: {page}")
+    say(job.console, report.verdict(entries, job.limits))
 
 
 def _measure_all(job: Job, writer: ledger.Ledger) -> None:
     """The network of fewest MACs first, so that an early end leaves the widest choice."""
-    from nas.latency.catalogue_progress import Progress
+    from nas.latency.catalogue_progress import CatalogueProgress
 
     known = job.entries(ledger.read(job.folder))
     left = [e for e in known if not e.left_out and not (e.record.outcome and e.record.outcome.status == "ok")]
-    with Progress(job.console, known, left, job.limits) as progress:
+    with CatalogueProgress(job.console, known, left, job.limits) as progress:
         for entry in left:
             progress.begin(entry)
             begun = time.monotonic()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from types import TracebackType
 
-from rich import progress
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
+from nas.progress import Live
 from reports.catalogue import Entry
 from reports.summary import plural
+from reports.terminal import say
 from reports.units import digits
 from search_spaces.constraint import Constraint
 from studies.ledger import Outcome
@@ -19,13 +20,22 @@ RECENT = 5  # networks whose time says how long the next ones take
 TOO_SLOW, IN_A_ROW = 1.0, 3  # share over the limit on latency that so many networks exceed before it is said
 
 
-class Progress:
+class CatalogueProgress(Live):
     """known: every network; left: those to be measured now."""
 
     def __init__(
         self, console: Console, known: Sequence[Entry], left: Sequence[Entry], limits: Sequence[Constraint]
     ) -> None:
-        self._console, self._total, self._seconds = console, len(left), list[float]()
+        super().__init__(
+            console,
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
+        self._task = self._live.add_task("measuring", total=len(left), left="")
+        self._total, self._seconds = len(left), list[float]()
         self._limits = [limit for limit in limits if limit.metric == "latency_ms" and limit.operator == "<="]
         self._slow, self._said = 0, False
         out = sum(entry.left_out for entry in known)
@@ -33,27 +43,7 @@ class Progress:
         parts = [f"measuring {plural(len(left), 'network')}, the one of fewest MACs first"]
         parts += [f"{before} measured before"] if before else []
         parts += [f"{out} left out, since what is published of them breaks a limit"] if out else []
-        self._print("; ".join(parts))
-        self._live = progress.Progress(
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(bar_width=24),
-            progress.MofNCompleteColumn(),
-            progress.TimeElapsedColumn(),
-            progress.TextColumn("{task.fields[left]}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._live.add_task("measuring", total=len(left), left="")
-
-    def __enter__(self) -> Progress:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
+        say(self._console, "; ".join(parts))
 
     def begin(self, entry: Entry) -> None:
         self._live.update(self._task, description=f"measuring {entry.network.name}")
@@ -62,7 +52,7 @@ class Progress:
         self._seconds.append(seconds)
         self._live.update(self._task, advance=1, left=self._left)
         left = f"; {self._left}" if self._left else ""
-        self._print(f"[{len(self._seconds)}/{self._total}] {entry.network.name}: {described(outcome)}{left}")
+        say(self._console, f"[{len(self._seconds)}/{self._total}] {entry.network.name}: {described(outcome)}{left}")
         self._warn(outcome)
 
     @property
@@ -83,13 +73,11 @@ class Progress:
         self._slow = self._slow + 1 if beyond else 0
         if self._slow == IN_A_ROW and not self._said and len(self._seconds) < self._total:
             self._said = True
-            self._print(
+            say(
+                self._console,
                 f"the last {IN_A_ROW} took more than twice {self._limits[0]}: larger ones will hardly fit; "
-                "Ctrl-C ends here and keeps what was measured"
+                "Ctrl-C ends here and keeps what was measured",
             )
-
-    def _print(self, line: str) -> None:
-        self._console.print(line, markup=False, soft_wrap=True)
 
 
 def described(outcome: Outcome) -> str:

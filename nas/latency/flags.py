@@ -51,12 +51,7 @@ FIXED = ("device", "mode", "dtype", "batch", "threads", "precision", "max_second
 
 
 def parser() -> command.Parser:
-    p = command.Parser(
-        "python -m nas.latency",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    p = command.Parser("python -m nas.latency", description=DESCRIPTION, epilog=EXAMPLES)
     p.add_argument("network", nargs="?", metavar="NAME|FILE", help="a published network, or a .json or .onnx file")
     where = "cpu, cuda (default where there is a GPU), or another device: ssh:[USER@]HOST[:PORT][/PATH/TO/PYTHON]"
     p.add_argument("--device", metavar="DEVICE", help=where)

@@ -76,6 +76,7 @@ def fit(args: argparse.Namespace) -> None:
     from nas.latency.fitting import Asked, Kept, measure_table, table_key
     from nas.latency.predictor import LEAST, to_text
     from nas.lease import Lease
+    from reports.terminal import say
     from studies.runfolder import write_text
 
     spec = spec_of(args)
@@ -94,14 +95,14 @@ def fit(args: argparse.Namespace) -> None:
         with _progress(console) as show:
             found = measure_table(asked, spec, device, kept, Lease.of_host(), show)
     except KeyboardInterrupt:
-        console.print(f"interrupted; the same command goes on from {part}", soft_wrap=True, markup=False)
+        say(console, f"interrupted; the same command goes on from {part}")
         raise
     finally:
         kept.close()
     write_text(path, to_text(found))
     part.unlink()
     console.print(_summary(found))
-    console.print(f"written: {path}", soft_wrap=True, markup=False)
+    say(console, f"written: {path}")
 
 
 @contextmanager

@@ -8,14 +8,12 @@ scaling depth, width or resolution alone. With --coefficients nothing is trained
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from nas import flags
 from nas.scale.settings import METRICS, PUBLISHED, Settings, phis, targets
-from nas.search import FIELDS, add_fields, names, read_spec, settings
 from search_spaces import UserError, command
 from search_spaces.compound import COMPOUND, RULES
 from search_spaces.scaling import ROUNDINGS
@@ -40,16 +38,14 @@ HELP = {
     "--data": "that the study trains on, as in nas.search (default glyphs, which has detail at any resolution)",
 }
 DEFAULT_PHI = "1..7"
+PLAIN = ("base", "coefficients", "grid_step", "tolerance", "seeds", "study_rounding")
+STUDY = ("--grid-step", "--tolerance", "--seeds", "--rule", "--validate", "--study-rounding")
+STUDIED = ("data.", "train.", "resources.", "space.width", "seed")
+FAMILY = ("--phi", "--target-macs", "--constraint", "--rounding", "--max-resolution", "--measure")
 
 
 def parser() -> command.Parser:
-    p = command.Parser(
-        "python -m nas.scale",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-    )
+    p = command.Parser("python -m nas.scale", description=__doc__, epilog=EXAMPLES, argument_default=argparse.SUPPRESS)
     p.add_argument("--base", metavar="NAME|FILE|DIR", help="published, a .json file, or a run, whose most accurate is")
     p.add_argument("--phi", metavar="LIST", help=f"of the family: {DEFAULT_PHI} (default), or 0.5,1,2; 0 is the base")
     p.add_argument(
@@ -61,9 +57,8 @@ def parser() -> command.Parser:
     p.add_argument("--coefficients", metavar="A,B,C", help=triple)
     p.add_argument("--rounding", choices=ROUNDINGS, help="of the family's depths and widths (default official)")
     p.add_argument("--max-resolution", type=command.positive_int, metavar="PIXELS", help="that the family grows to")
-    p.add_argument(
-        "--later-stages", dest="later", action="store_true", help="add layers to later stages first, as EfficientNetV2"
-    )
+    later = "add layers to later stages first, as EfficientNetV2"
+    p.add_argument("--later-stages", action="store_true", help=later)
     p.add_argument("--measure", action="store_true", help="the family's latencies, on this device")
     study = p.add_argument_group("the study")
     study.add_argument("--grid-step", type=float, metavar="X", help="of alpha, beta and gamma from 1 on (default 0.05)")
@@ -71,28 +66,25 @@ def parser() -> command.Parser:
     study.add_argument("--tolerance", type=float, metavar="X", help=within)
     study.add_argument("--seeds", type=int, metavar="N", help="of each network (default 3)")
     rules = f"to compare: {', '.join((COMPOUND, *RULES))} (default: these), or shares as d1_w8_r1; repeatable"
-    study.add_argument("--rule", action="extend", type=names, metavar="NAMES", help=rules)
+    study.add_argument("--rule", action="extend", type=flags.names, metavar="NAMES", help=rules)
     study.add_argument("--validate", metavar="LIST", help="train every rule at 2^phi times the cost, too: 2,3")
     exact = "of what the study trains (default nearest, whose networks are nearer to their directions)"
     study.add_argument("--study-rounding", choices=ROUNDINGS, help=exact)
-    add_fields(study, SHARED, HELP)
-    p.add_argument("--out", metavar="DIR", help="the run folder (default runs/TIME-scale)")
-    p.add_argument("--dry-run", action="store_true", help="print what would be trained and what it would cost")
-    p.add_argument("--resume", metavar="DIR", help="go on with a run, however it ended")
-    p.add_argument("-v", "--verbose", action="store_true", help="show Ray's own messages")
+    flags.add_fields(study, SHARED, HELP)
+    flags.add_run(p, "scale", "run")
     return p
 
 
 def main(argv: Sequence[str]) -> None:
     args = vars(parser().parse_args(argv))
-    command_line, verbose = shlex.join(["python", "-m", "nas.scale", *argv]), "verbose" in args
+    command_line, verbose = flags.line_of("nas.scale", argv), "verbose" in args
     if "resume" in args:
-        changes, others = changes_to_resume(args), family_of(args)
+        changes, others = flags.changes_to_resume(args, "run", ("resources.",), SHARED, FAMILY), family_of(args)
         from nas.scale import run
 
         run.resume(Path(args["resume"]), changes, others, command_line, verbose)
         return
-    wanted, spec = settings_of(args), read_spec(args)
+    wanted, spec = settings_of(args), flags.read_spec(args)
     from nas.scale import run
 
     base = run.base_of(wanted)
@@ -101,8 +93,7 @@ def main(argv: Sequence[str]) -> None:
 
         dryrun.show(spec, wanted, base, verbose)
         return
-    out = Path(args.get("out") or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-scale")
-    run.begin(spec, wanted, base, out, command_line, verbose)
+    run.begin(spec, wanted, base, flags.out_of(args, "scale"), command_line, verbose)
 
 
 def settings_of(args: dict[str, Any]) -> Settings:
@@ -114,14 +105,16 @@ def settings_of(args: dict[str, Any]) -> Settings:
     found = Settings(
         rules=tuple(dict.fromkeys(args.get("rule", Settings.rules))),
         validate=phis(args["validate"], "--validate") if "validate" in args else (),
+        later="later_stages" in args,
         **given,
         **family,
     ).check()
     if not found.studied:
-        spare = [flag for flag in (*STUDY, *SHARED, "--set", "--spec") if _stored(flag) in args]
+        spare = [flag for flag in (*STUDY, "--set", "--spec") if flags.stored(flag) in args]
+        spare += [flag for flag, field, *_ in flags.FIELDS if flag in SHARED and field in args]
         if spare:
             raise UserError(f"{spare[0]}: is for a study, which --coefficients spares; leave one of them out")
-    for field in settings(args):
+    for field in flags.settings(args):
         if not field.startswith(STUDIED):
             raise UserError(f"--set {field}: a scaling study has none; it has those of {', '.join(STUDIED)}")
     return found
@@ -137,31 +130,6 @@ def family_of(args: dict[str, Any]) -> dict[str, Any]:
     if "constraint" in args:
         found["limits"] = tuple(args["constraint"])
     return found
-
-
-PLAIN = ("base", "coefficients", "grid_step", "tolerance", "seeds", "study_rounding", "later")
-STUDY = ("--grid-step", "--tolerance", "--seeds", "--rule", "--validate", "--study-rounding")
-STUDIED = ("data.", "train.", "resources.", "space.width", "seed")
-FAMILY = ("--phi", "--target-macs", "--constraint", "--rounding", "--max-resolution", "--measure")
-_FIELD_OF = {flag: field for flag, field, *_ in FIELDS}
-
-
-def _stored(flag: str) -> str:
-    return _FIELD_OF.get(flag) or flag.removeprefix("--").replace("-", "_")
-
-
-def changes_to_resume(args: dict[str, Any]) -> dict[str, Any]:
-    """Raises UserError on what cannot be another in a run that goes on."""
-    changes = settings(args)
-    flag_of = {field: flag for flag, field in _FIELD_OF.items()}
-    allowed = [*FAMILY, *(flag for flag in SHARED if _FIELD_OF[flag].startswith("resources."))]
-    fixed = [flag_of.get(field, f"--set {field}") for field in changes if not field.startswith("resources.")]
-    known = {*_FIELD_OF.values(), *map(_stored, FAMILY), "resume", "verbose", "set"}
-    other = {"later": "--later-stages"}
-    fixed += [other.get(name, f"--{name.replace('_', '-')}") for name in args if name not in known]
-    if fixed:
-        raise UserError(f"{fixed[0]}: stays as it was in a run that is resumed; allowed are {', '.join(allowed)}")
-    return changes
 
 
 if __name__ == "__main__":

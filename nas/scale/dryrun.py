@@ -8,6 +8,7 @@ from nas.scale.base import Base
 from nas.scale.emission import check
 from nas.scale.settings import Settings
 from reports.summary import plural
+from reports.terminal import say
 from search_spaces import cost
 from studies.spec import Spec
 
@@ -15,20 +16,16 @@ from studies.spec import Spec
 def show(spec: Spec, settings: Settings, base: Base, verbose: bool = False) -> None:
     """Raises UserError as the run would."""
     console = Console(highlight=False)
-
-    def say(text: str) -> None:
-        console.print(text, markup=False, soft_wrap=True)
-
     macs = cost.count(base.arch, base.classes).macs
-    say(f"base: {base.name}, {base.found}: {macs / 1e6:,.1f} M MACs at {base.arch.resolution} px")
+    say(console, f"base: {base.name}, {base.found}: {macs / 1e6:,.1f} M MACs at {base.arch.resolution} px")
     if settings.studied:
         for line in _study(spec, settings, base, verbose):
-            say(line)
+            say(console, line)
     check(base, settings)
     wanted = [f"phi {phi:g}" for phi in settings.phis] + [f"{target:g} MACs" for target in settings.targets]
     if settings.limits:
         wanted.append(f"the largest within {' and '.join(settings.limits)}")
-    say(f"family: {', '.join(wanted)}")
+    say(console, f"family: {', '.join(wanted)}")
 
 
 def _study(spec: Spec, settings: Settings, base: Base, verbose: bool) -> list[str]:

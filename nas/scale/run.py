@@ -7,22 +7,23 @@ import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from nas.environment import describe
+from nas import lifecycle
 from nas.progress import log, log_to
 from nas.scale.base import DEFAULT, Base, find
 from nas.scale.emission import check, emitted
 from nas.scale.settings import PUBLISHED, Settings
+from reports.terminal import say
 from search_spaces import Arch, UserError
 from search_spaces.published import read_yaml
 from studies import runfolder
 from studies.scaling_record import SCALING
-from studies.spec import RECORDED, Spec, override, parse
+from studies.spec import Spec, override, parse
 
 if TYPE_CHECKING:
     from nas.given import Trainings
@@ -52,7 +53,7 @@ def begin(spec: Spec, settings: Settings, base: Base, out: Path, command: str, v
         runfolder.check_free(folder)  # another run may have begun since
         entry = {"name": base.name, "found": base.found, "classes": base.classes, "arch": base.arch.to_dict()}
         runfolder.write_text(folder / BASE, json.dumps(entry, indent=1) + "\n")
-        about = {**_about(made, command), **_spec_of(made, spec), SECTION: settings.to_dict()}
+        about = {**lifecycle.head(command, _gpus(made)), **_spec_of(made, spec), SECTION: settings.to_dict()}
         runfolder.write_yaml(folder / runfolder.SPEC, about)  # last: with it the run has begun
         log.info("%s", command)
         _go(base, settings, made, folder, about)
@@ -79,12 +80,10 @@ def resume(
         spec = parse(override(replace(old, resources=within(old.resources)).to_dict(), changes))
         made = _design(spec, settings, base, verbose)
         check(base, settings)
-        if made and bool(old.resources.gpus) != bool(made.plan.resources.gpus):
-            kinds = ("GPUs", "CPUs") if old.resources.gpus else ("CPUs", "GPUs")
-            raise UserError(f"--resume: the study trained on {kinds[0]}, here it would go on with {kinds[1]}")
-        recorded = {key: about[key] for key in RECORDED if key in about}
-        recorded["resumed"] = [*recorded.get("resumed", []), _about(made, command)]
-        about = {**recorded, **_spec_of(made, spec), SECTION: settings.to_dict()}
+        if made:
+            lifecycle.check_kind("study", old.resources, made.plan.resources)
+        head = lifecycle.head_again(about, command, _gpus(made))
+        about = {**head, **_spec_of(made, spec), SECTION: settings.to_dict()}
         runfolder.write_yaml(path, about)
         log.info("%s", command)
         _go(base, settings, made, folder, about)
@@ -106,27 +105,17 @@ def _spec_of(made: Design | None, spec: Spec) -> dict[str, Any]:
     }
 
 
-def _about(made: Design | None, command: str) -> dict[str, Any]:
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    gpus = made.plan.resources.gpus if made else 0
-    return {"command": command, "created": created, "environment": describe(gpus)}
+def _gpus(made: Design | None) -> int:
+    return made.plan.resources.gpus if made else 0
 
 
 def _go(base: Base, settings: Settings, made: Design | None, folder: Path, about: Mapping[str, Any]) -> None:
     """Trains what is left; then writes and prints what was found, however it ended."""
-    console.print(f"base: {base.name}, {base.found}", markup=False, soft_wrap=True)
-    try:
+    say(console, f"base: {base.name}, {base.found}")
+    so_far = partial(finish, base, settings.counted, made, folder, about)  # who interrupts waits for no measurements
+    with lifecycle.kept(console, so_far, COMMAND, folder):
         if made:
             _train(made, folder)
-    except BaseException as error:
-        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "broken off"
-        console.print(f"\n{what}; what was found so far:")
-        try:
-            finish(base, settings.counted, made, folder, about)  # whoever interrupts does not wait for measurements
-        except (OSError, UserError) as also:  # a full disk takes no report either
-            console.print(f"no report: {also}", markup=False)
-        console.print(f"to go on: {COMMAND} --resume {folder}", soft_wrap=True, markup=False)
-        raise
     finish(base, settings, made, folder, about)
 
 
@@ -137,7 +126,7 @@ def _train(made: Design, folder: Path) -> None:
     from studies.cluster import connected
 
     for doubt in doubts(made):
-        console.print(f"warning: {doubt}", markup=False, soft_wrap=True)
+        say(console, f"warning: {doubt}")
     with ExitStack() as stack:  # Ray is left running between the two
 
         def run(trainings: Trainings) -> None:
@@ -161,6 +150,6 @@ def finish(base: Base, settings: Settings, made: Design | None, folder: Path, ab
     for part in scaling_study.printed(record):
         console.print(part, soft_wrap=isinstance(part, str))
     if record.family:
-        console.print(f"family: {folder / runfolder.FAMILY}", soft_wrap=True, markup=False)
-    console.print(f"run folder: {folder}", soft_wrap=True, markup=False)
-    console.print(f"report: {page}", soft_wrap=True, markup=False)
+        say(console, f"family: {folder / runfolder.FAMILY}")
+    say(console, f"run folder: {folder}")
+    say(console, f"report: {page}")
