@@ -13,11 +13,13 @@ from processes import LONG, Search, check_whole, count, events, figures, require
 
 from search_spaces.space_file import load_space
 from studies import ledger
-from studies.engine import Resources, Session, run
+from studies.engine import run
 from studies.ledger import Ledger, Outcome
 from studies.proposer import Proposer
 from studies.recorder import Limits, Recorder, WorkerLost
+from studies.resources import Resources
 from studies.samplers import make
+from studies.session import Session
 
 
 def worker_killed(folder: Path, args: argparse.Namespace) -> str:

@@ -28,9 +28,9 @@ from nas.evaluate import evaluate
 from nas.flags import read_spec
 from nas.plan import Plan, plan
 from search_spaces import Arch, command
-from studies.engine import NoRun
 from studies.fidelity import split_variance
 from studies.ledger import Outcome
+from studies.session import NoRun
 from studies.spec import Spec
 
 _images: data.ImageSet

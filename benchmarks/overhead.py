@@ -39,11 +39,12 @@ from nas.plan import Plan, plan
 from search_spaces import Arch, command, cost
 from search_spaces.space_file import load_space
 from studies import engine
-from studies.engine import NoRun, Resources, Session
 from studies.ledger import Ledger, Outcome
 from studies.proposer import Proposer
 from studies.recorder import Finished, Limits, Recorder
+from studies.resources import Resources
 from studies.samplers import SAMPLERS, make, population_for
+from studies.session import NoRun, Session
 
 OBJECTIVES = ("top1", "macs")
 SHOWN = (0, 1, 4, 9)  # tenths of the trials

@@ -12,16 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nas.given import Trainings
 from search_spaces import Arch, UserError, cost
 from search_spaces.published import catalogue
 from search_spaces.space import SearchSpace
 from studies import runfolder
-
-if TYPE_CHECKING:
-    from nas.plan import Plan
+from studies.spec import Spec
 
 
 def networks(names: Sequence[str], space: SearchSpace) -> dict[str, Arch]:
@@ -34,10 +31,9 @@ def networks(names: Sequence[str], space: SearchSpace) -> dict[str, Arch]:
     return {name: _network(name, max(space.resolutions), space.base.norm_momentum) for name in names}
 
 
-def trainings(plan: Plan, run_dir: Path) -> Trainings:
+def trainings(spec: Spec, space: SearchSpace, run_dir: Path) -> Trainings:
     """What a search's ``--baselines`` come to: each with the seeds of the first network of the search."""
-    spec = plan.spec
-    found = networks(spec.search.baselines, plan.space)
+    found = networks(spec.search.baselines, space)
     seeds = range(spec.seed, spec.seed + spec.search.repeats)
     names = {arch.id: name for name, arch in found.items()}
     archs = list(dict.fromkeys(found.values()))

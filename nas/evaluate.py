@@ -26,9 +26,9 @@ from nas.training.feed import ON_CARD
 from nas.training.weights import prepare, save
 from search_spaces import Arch, constraint, cost
 from search_spaces.build import build_model
-from studies.engine import Session
 from studies.ledger import TRUSTED, Outcome
 from studies.runfolder import weights_file
+from studies.session import Session
 from studies.spec import Spec
 
 

@@ -12,13 +12,13 @@ from rich.console import Console
 
 from nas.data import Images
 from nas.progress import SearchProgress
-from reports.summary import plural
+from reports.units import plural
 from search_spaces import Arch
 from studies import engine, ledger, runfolder
-from studies.engine import Resources
 from studies.ledger import TrialRecord
 from studies.listed import Listed
 from studies.recorder import Limits, Recorder
+from studies.resources import Resources
 from studies.spec import Spec
 
 

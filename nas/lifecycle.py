@@ -17,7 +17,7 @@ from search_spaces import UserError
 from studies.spec import RECORDED, ResourceSpec
 
 if TYPE_CHECKING:
-    from studies.engine import Resources
+    from studies.resources import Resources
 
 
 def head(command: str, gpus: int) -> dict[str, Any]:

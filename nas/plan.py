@@ -15,7 +15,7 @@ from search_spaces.feasible import check_feasible
 from search_spaces.space import SearchSpace
 from search_spaces.space_file import load_space
 from studies import proposer, samplers
-from studies.engine import Resources
+from studies.resources import Resources
 from studies.spec import ResourceSpec, Spec
 
 if TYPE_CHECKING:

@@ -106,7 +106,7 @@ def _is_over(plan: Plan, run_dir: Path, changes: Mapping[str, Any]) -> bool:
     """A search that is being confirmed, or whose baselines are being trained, is over, unless more is asked for."""
     if {"search.trials", "search.budget"} & changes.keys():
         return False
-    beside = baselines.trainings(plan, run_dir)
+    beside = baselines.trainings(plan.spec, plan.space, run_dir)
     return (run_dir / runfolder.CONFIRM).exists() or (beside.folder.exists() and beside.left > 0)
 
 
@@ -218,7 +218,7 @@ class _Search:
         with lifecycle.kept(console, lambda: finish(run_dir, plan.spec), COMMAND, run_dir):
             ended = over or self._run_trials()
             if plan.spec.search.baselines:
-                trainings = baselines.trainings(plan, run_dir)
+                trainings = baselines.trainings(plan.spec, plan.space, run_dir)
                 trainings.run(self.images, plan.resources, ledger.read(run_dir), console)
             if plan.spec.confirm.networks:
                 confirm(plan, self.images, run_dir, console)

@@ -7,8 +7,8 @@ from typing import Any
 
 from reports.run import Run
 from reports.specs import plain
-from reports.summary import OWN_KEY, plural, shared_and_varying
-from reports.units import unit
+from reports.summary import OWN_KEY, shared_and_varying
+from reports.units import plural, unit
 from studies import objectives, rewards
 
 SETTINGS = ("space", "data", "train", "latency", "search")  # what decides a run, but for the seed

@@ -11,8 +11,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from reports.summary import plural
 from reports.terminal import narrow_table
+from reports.units import plural
 from studies.fidelity import Agreement, Estimate
 from studies.fidelity_record import COMMAND, Failure, Proxy, Study, Training, flags
 

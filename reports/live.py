@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from reports.folder import ledgers
-from reports.summary import plural
+from reports.units import plural
 from studies import ledger
 
 LOCK = ".lock"  # which whoever writes to a run folder holds (studies.ledger, studies.runfolder)

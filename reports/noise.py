@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reports.summary import plural
+from reports.units import plural
 from studies.fidelity_record import Study
 from studies.ledger import TrialRecord
 

@@ -18,8 +18,7 @@ from reports.scaling import (
     mean,
     table_of,
 )
-from reports.summary import plural
-from reports.units import spread
+from reports.units import plural, spread
 from search_spaces.compound import PAPER, Coefficients
 from studies.scaling_record import Interval, Point, Scaling, Study, Surface, known
 

@@ -6,15 +6,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from reports.units import UNITS, Z, digits, is_flagged, quantity
+from reports.noise import Noise
+from reports.units import UNITS, Z, digits, is_flagged, plural, quantity
 from studies import rewards
 from studies.ledger import STATUSES, UNCHECKED, TrialRecord
 from studies.pareto import front
-
-if TYPE_CHECKING:
-    from reports.noise import Noise
 
 # Of a latency's key, what belongs to the network and therefore differs between the candidates of one search.
 OWN_KEY = "resolution"
@@ -166,10 +164,6 @@ def shared_and_varying(mappings: Iterable[Mapping[str, Any]]) -> tuple[dict[str,
 def networks(trials: Iterable[TrialRecord]) -> int:
     """Distinct networks; one network may be tried with several seeds."""
     return len({trial.arch.id for trial in trials})
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def _described(trial: TrialRecord, objectives: Sequence[str], noise: Noise | None = None) -> str:

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reports.summary import plural, tally
-from reports.units import FLAG, columns, costs, figure, is_flagged
+from reports.summary import tally
+from reports.units import FLAG, columns, costs, figure, is_flagged, plural
 from search_spaces.constraint import Constraint
 from studies.ledger import TrialRecord
 from studies.pareto import front

@@ -106,3 +106,8 @@ def is_flagged(latency: Latency | None) -> bool:
 def _decimals(scaled: float) -> int:
     """About four significant digits, so that neighbours on a front do not look equal."""
     return 1 if abs(scaled) >= 100 else 2 if abs(scaled) >= 10 else 3
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """``1 network``, ``2 networks``; many: where that is not ``one`` with an s."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

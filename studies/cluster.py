@@ -30,7 +30,7 @@ _PASSED_ON = ("NAS_LEASE",)  # to workers on a cluster's machines, whose environ
 import ray  # noqa: E402
 
 from search_spaces import UserError  # noqa: E402
-from studies.engine import Resources  # noqa: E402
+from studies.resources import Resources  # noqa: E402
 
 
 @contextmanager

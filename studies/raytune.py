@@ -22,10 +22,11 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from studies.engine import Evaluate, Resources, attempt, describe, saved
 from studies.interrupts import Interrupts, interrupts
 from studies.ledger import Latency, Outcome
 from studies.recorder import Recorder, checkpoint_of
+from studies.resources import Resources
+from studies.session import Evaluate, attempt, describe, saved
 
 
 def schedule(recorder: Recorder, evaluate: Evaluate, payload: Any, resources: Resources) -> None:

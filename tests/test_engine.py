@@ -8,8 +8,9 @@ import threading
 import pytest
 
 from search_spaces import UserError
-from studies.engine import Resources, describe
 from studies.interrupts import interrupts
+from studies.resources import Resources
+from studies.session import describe
 
 
 def test_resources_say_how_many_trials_fit():

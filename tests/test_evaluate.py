@@ -14,10 +14,11 @@ from search_spaces import cost
 from search_spaces.build import build_model
 from search_spaces.space_file import load_space
 from studies import samplers
-from studies.engine import NoRun, run_inline
+from studies.engine import run_inline
 from studies.ledger import Latency, Ledger, read
 from studies.proposer import Proposer
 from studies.recorder import Limits, Recorder
+from studies.session import NoRun
 from studies.spec import LatencySpec, parse
 
 pytestmark = pytest.mark.usefixtures("one_thread")

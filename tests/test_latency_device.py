@@ -12,8 +12,8 @@ from nas.plan import plan
 from nas.run import _check_latencies
 from search_spaces import Arch, Stage, UserError
 from search_spaces.space_file import load_space
-from studies.engine import NoRun
 from studies.ledger import Latency, Outcome, TrialRecord
+from studies.session import NoRun
 from studies.spec import parse
 
 pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")

@@ -15,9 +15,10 @@ from made_up import SEED, lines_of, recording, score, search
 from made_up import evaluate as evaluate_quickly
 
 from search_spaces import UserError
-from studies.engine import Resources, run
+from studies.engine import run
 from studies.ledger import Latency, Outcome, read
 from studies.recorder import EpochEnded, Finished, Paused, WorkerLost
+from studies.resources import Resources
 
 TWO = Resources(cpus_per_trial=1, gpus_per_trial=0, cpus=2, gpus=0)
 

@@ -10,9 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 
 from nas.progress import Live
 from reports.catalogue import Entry
-from reports.summary import plural
 from reports.terminal import say
-from reports.units import digits
+from reports.units import digits, plural
 from search_spaces.constraint import Constraint
 from studies.ledger import Outcome
 

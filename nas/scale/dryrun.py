@@ -7,8 +7,8 @@ from rich.console import Console
 from nas.scale.base import Base
 from nas.scale.emission import check
 from nas.scale.settings import Settings
-from reports.summary import plural
 from reports.terminal import say
+from reports.units import plural
 from search_spaces import cost
 from studies.spec import Spec
 

@@ -15,8 +15,7 @@ import plotly.graph_objects as go
 from reports.drawing import genes as gene_words
 from reports.drawing.canvas import AXIS, empty
 from reports.drawing.genes import LeftOut, left_out
-from reports.summary import plural
-from reports.units import unit
+from reports.units import plural, unit
 from search_spaces import UserError
 from search_spaces.space import SearchSpace
 from studies.ledger import TrialRecord

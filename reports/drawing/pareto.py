@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from reports.drawing.attained import attained
 from reports.noise import Noise
-from reports.summary import plural
-from reports.units import UNITS, Z, figure, is_flagged, unit
+from reports.units import UNITS, Z, figure, is_flagged, plural, unit
 from reports.units import costs as usual_costs
 from search_spaces.constraint import Constraint
 from studies.ledger import TrialRecord

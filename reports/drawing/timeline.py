@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from reports.drawing.canvas import AXIS, LIMIT, OTHER, PALETTE, empty
 from reports.drawing.genes import LeftOut, left_out
 from reports.drawing.legend import below
-from reports.summary import plural
+from reports.units import plural
 from studies.ledger import TrialRecord
 
 # What most trials are stands back, so that the others are seen; and not by colour alone: by patterns, and by heights

@@ -15,7 +15,7 @@ from reports.drawing.canvas import FRONT, OTHER
 from reports.pages import markup, template
 from reports.pages.page import REPORT, figure_html, unbroken
 from reports.specs import plain
-from reports.units import FLAG, digits
+from reports.units import FLAG, digits, plural
 from search_spaces.constraint import Constraint
 from studies.runfolder import write_text
 
@@ -58,9 +58,9 @@ def headline(entries: Sequence[Entry], limits: Sequence[Constraint]) -> str:
 def _lead(entries: Sequence[Entry], limits: Sequence[Constraint]) -> str:
     measured = [entry for entry in entries if entry.measured]
     device = plain(sorted({str(entry.latency.key["device"]) for entry in measured if entry.latency}))
-    parts = [f"{len(measured)} of {summary.plural(len(entries), 'published network')} measured on {device}"]
+    parts = [f"{len(measured)} of {plural(len(entries), 'published network')} measured on {device}"]
     if not measured:
-        return f"None of {summary.plural(len(entries), 'published network')} was measured."
+        return f"None of {plural(len(entries), 'published network')} was measured."
     if limits:
         parts.append(f"{sum(entry.fits for entry in entries)} keep the limits")
     out, failed = (sum(text(entry) for entry in entries) for text in (lambda e: e.left_out, _failed))
@@ -143,7 +143,7 @@ def _table(entries: Sequence[Entry]) -> str:
         markup.folded("Why latencies are flagged", markup.table({"network": "word", "reasons": "wide"}, doubts))
         if doubts
         else "",
-        markup.folded(f"{summary.plural(len(others), 'network')} without a latency", markup.table(columns, others))
+        markup.folded(f"{plural(len(others), 'network')} without a latency", markup.table(columns, others))
         if others
         else "",
     )

@@ -12,8 +12,8 @@ from reports.pages import markup
 from reports.pages.page import unbroken
 from reports.pages.template import WIDE, page
 from reports.run import Run
-from reports.summary import counts, plural
-from reports.units import digits, quantity, unit
+from reports.summary import counts
+from reports.units import digits, plural, quantity, unit
 
 TITLE = "Comparison"
 LONGEST = 24  # letters of a data source in the table; the settings below have it whole

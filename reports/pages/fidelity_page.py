@@ -14,7 +14,7 @@ from reports.drawing.canvas import FRONT, OTHER
 from reports.pages import markup
 from reports.pages.page import REPORT
 from reports.pages.template import WIDE, page
-from reports.summary import plural
+from reports.units import plural
 from studies.fidelity_record import Study
 from studies.runfolder import write_text
 

@@ -10,7 +10,7 @@ from reports import baselines, confirmed, summary
 from reports.pages import markup
 from reports.run import Run
 from reports.specs import plain
-from reports.units import columns, digits, figure, spread, unit
+from reports.units import columns, digits, figure, plural, spread, unit
 from search_spaces.constraint import Constraint
 from studies.ledger import TrialRecord
 from studies.pareto import front
@@ -73,7 +73,7 @@ def others_section(trials: Sequence[TrialRecord]) -> str:
         ]
         for t in others[-MOST_ROWS:]
     )
-    title = f"All {summary.plural(len(others), 'trial')} without a result"
+    title = f"All {plural(len(others), 'trial')} without a result"
     if len(others) > MOST_ROWS:
         title = f"The last {MOST_ROWS} of {len(others)} trials without a result (nas.report --csv has all)"
     return markup.section(

@@ -15,7 +15,7 @@ from reports.pages import markup
 from reports.pages.page import REPORT
 from reports.pages.template import WIDE, page
 from reports.scaling import amount, triple
-from reports.summary import plural
+from reports.units import plural
 from studies.runfolder import write_text
 from studies.scaling_record import Scaling, Study
 

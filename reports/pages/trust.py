@@ -10,7 +10,7 @@ from typing import Literal
 from reports import fidelity, summary
 from reports.pages import markup
 from reports.run import Run
-from reports.units import is_flagged
+from reports.units import is_flagged, plural
 
 State = Literal["ok", "doubt", "unknown"]
 WORDS = {"ok": "certified", "doubt": "in doubt", "unknown": "unknown"}
@@ -75,7 +75,7 @@ def _macs(run: Run) -> Certificate:
 def _test(run: Run) -> Certificate:
     tested = {t.arch.id for t in run.confirmation if t.status == "ok" and t.metric("test_top1") is not None}
     if tested:
-        among = summary.plural(len(tested), "network")
+        among = plural(len(tested), "network")
         text = f"{among} trained again for {run.epochs} epochs and tested on images that nothing was chosen by."
         return Certificate("test", "ok", f"{among} confirmed on unseen images", text)
     text = (
