@@ -67,12 +67,13 @@ def hungry(arch: Any, seed: int, payload: Any, session: Session) -> Outcome:
 
 
 def worker_out_of_memory(folder: Path, args: argparse.Namespace) -> str:
-    from studies import raytune  # its settings come before Ray
+    import studies.cluster  # noqa: F401  # isort: skip  (its settings come before Ray)
+    import ray
 
     memory = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     total, free = (int(memory[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable"))
     limits = {"memory_usage_threshold": (total - free + 3e9) / total, "memory_monitor_refresh_ms": 200}
-    raytune.ray.init(
+    ray.init(
         "local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", _system_config=limits
     )
     lost: list[str] = []
@@ -87,7 +88,7 @@ def worker_out_of_memory(folder: Path, args: argparse.Namespace) -> str:
             proposer = Proposer(space, make("random", space, ("top1", "macs"), 8), 0, 3)
             run(Recorder(proposer, writer, Limits(4), hear), hungry, None, Resources(1, 0, 2, 0, retries=1))
     finally:
-        raytune.ray.shutdown()
+        ray.shutdown()
     check_whole(folder, 4)
     records = ledger.read(folder)
     require([r.status for r in records] == ["ok", "failed", "ok", "ok"], str([r.status for r in records]))

@@ -43,7 +43,8 @@ from search_spaces import command, load
 from search_spaces.build import build_model
 from search_spaces.space_file import load_space
 from studies import ledger
-from studies.spec import LatencySpec, TrainSpec
+from studies.spec import LatencySpec
+from studies.train_spec import TrainSpec
 
 IDLE, LEASED, FREE = range(3)
 ROUNDS, ENOUGH = 15, 5  # of protect: at most, and that have to count

@@ -28,7 +28,7 @@ from nas.training import train
 from search_spaces import Arch, command
 from search_spaces.build import build_model
 from search_spaces.space_file import load_space
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 CPU = torch.device("cpu")
 SIDE, WIDTH, STAGES, FROM = 96, 0.25, 4, 0.5

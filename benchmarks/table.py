@@ -41,7 +41,7 @@ from search_spaces import Arch, command, cost
 from search_spaces.build import build_model
 from search_spaces.space import GENES, SearchSpace
 from search_spaces.space_file import load_space
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 SPACE = Path(__file__).parent / "data" / "known_space.yaml"
 SEEDS = range(3)

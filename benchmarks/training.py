@@ -45,7 +45,7 @@ from nas.training.optim import Optimizer
 from search_spaces import Arch, command, cost, load
 from search_spaces.build import build_model
 from search_spaces.scaling import scale
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 SHARE, GAIN = 0.92, 1.3  # the bars

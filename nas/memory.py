@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from search_spaces.cost import Cost
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 # Tensors of the size of an activation that a training step holds for each: a convolution's output (which its norm needs
 # to go back), the norm's (which SiLU needs) and SiLU's (which the next convolution needs), and what is on its way back.

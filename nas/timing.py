@@ -16,7 +16,8 @@ from nas.lease import Lease
 from nas.training import Diverged, train
 from search_spaces import Arch
 from search_spaces.build import build_model
-from studies.spec import LatencySpec, Spec, TrainSpec
+from studies.spec import LatencySpec, Spec
+from studies.train_spec import TrainSpec
 
 PATIENCE_S = 1.0  # of timing one network; the step that runs then is finished
 RAY_START_S = 10.0  # until the first trial runs: Ray's processes, then torch in each worker

@@ -127,7 +127,7 @@ def _read(where: str, stage: Stage, gene: str, read: Callable[[Stage, Any], Any]
 def _added_layers(stage: Stage, value: Any) -> int:
     if not isinstance(value, int):
         raise UserError(f"layers_added: {value!r} is not an integer")
-    return max(1, stage.layers + value)
+    return max(1, stage.layers + int(value))
 
 
 def _scaled_layers(stage: Stage, value: Any) -> int:
@@ -138,10 +138,10 @@ def _scaled_channels(stage: Stage, value: Any) -> int:
     return stage.channels if value == 1 else round_width(stage.channels, _positive(value))
 
 
-def _positive(value: Any) -> Any:
+def _positive(value: Any) -> float:
     if not value > 0:
         raise UserError(f"multiplier: {value!r} is not a positive number")
-    return value
+    return float(value)
 
 
 # How a space file's keys become genes; those that name no field of a stage are relative to the base network's stage.

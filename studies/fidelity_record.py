@@ -17,7 +17,8 @@ from search_spaces.space import SearchSpace
 from studies.fidelity import Agreement, Spread
 from studies.home import cache_root
 from studies.runfolder import write_text
-from studies.spec import DataSpec, Spec, TrainSpec
+from studies.spec import DataSpec, Spec
+from studies.train_spec import TrainSpec
 
 FIDELITY = "fidelity.json"
 SCHEMA = 1

@@ -40,9 +40,9 @@ def value(text: str, metric: Callable[[str], float | None]) -> float | None:
         return None
     if kind == "mnasnet":
         target = _target(kind, argument) if argument else DEFAULT_T_MS
-        return accuracy * (known[0] / target) ** LATENCY_EXPONENT
+        return accuracy * math.pow(known[0] / target, LATENCY_EXPONENT)
     step_time_s, params = known
-    return accuracy * step_time_s**STEP_TIME_EXPONENT * (params / 1e6) ** PARAMS_EXPONENT
+    return accuracy * math.pow(step_time_s, STEP_TIME_EXPONENT) * math.pow(params / 1e6, PARAMS_EXPONENT)
 
 
 def _target(kind: str, argument: str) -> float:

@@ -9,7 +9,7 @@ from nas.lease import NO_LEASE
 from nas.training.augment import Augmentation, resized
 from nas.training.feed import Feed
 from nas.training.schedule import Stage
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 CPU = torch.device("cpu")
 SIDE = 24

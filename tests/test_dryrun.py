@@ -12,7 +12,8 @@ from nas.timing import Workload
 from search_spaces import UserError, constraint, cost
 from search_spaces.space_file import load_space
 from studies.objectives import METRICS
-from studies.spec import LatencySpec, TrainSpec, parse
+from studies.spec import LatencySpec, parse
+from studies.train_spec import TrainSpec
 
 SPACE = load_space("v2", width=0.25, resolution=32)
 

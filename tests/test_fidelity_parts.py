@@ -17,7 +17,8 @@ from search_spaces.space_file import load_space
 from studies import fidelity_record
 from studies.home import cache_root
 from studies.runfolder import write_yaml
-from studies.spec import DataSpec, Spec, TrainSpec
+from studies.spec import DataSpec, Spec
+from studies.train_spec import TrainSpec
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from torch import nn
 from nas.training.weights import freeze, groups_of, load_weights, prepare, to_group_norm, train_mode
 from search_spaces import Arch, Stage, UserError
 from search_spaces.build import build_model
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SMALL = Arch((Stage("fused_mbconv", 3, 2, 4, 16, 2), Stage("mbconv", 3, 2, 4, 32, 2, 0.25)), 16, 64, 16, norm_eps=1e-3)

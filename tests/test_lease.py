@@ -15,7 +15,7 @@ from nas.lease import NO_LEASE, Deferred, Lease
 from nas.training import train
 from search_spaces import Arch, Stage, UserError
 from search_spaces.build import build_model
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")

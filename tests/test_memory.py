@@ -10,7 +10,8 @@ from nas.timing import step_time_s
 from search_spaces import cost, load
 from search_spaces.build import build_model
 from search_spaces.cost import Cost
-from studies.spec import Spec, TrainSpec, parse
+from studies.spec import Spec, parse
+from studies.train_spec import TrainSpec
 
 CPU = torch.device("cpu")
 needs_proc = pytest.mark.skipif(not memory._reset_peak(), reason="the high-water mark cannot be reset here")

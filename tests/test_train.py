@@ -12,7 +12,7 @@ from nas.training.augment import normaliser
 from search_spaces import Arch, Stage
 from search_spaces.build import build_model
 from search_spaces.space_file import load_space
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nas.training.optim import Diverged, Optimizer, averaged, mixed_precision
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 CPU = torch.device("cpu")
 

@@ -6,7 +6,8 @@ import pytest
 
 from nas.training import schedule
 from nas.training.schedule import Stage
-from studies.spec import TrainSpec, parse
+from studies.spec import parse
+from studies.train_spec import TrainSpec
 
 # arXiv 2104.00298, Table 6: image size, RandAugment, mixup, dropout, at first and at last; and Algorithm 1 by hand
 TABLE = {

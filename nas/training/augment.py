@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 
 from nas.data import ImageSet
 from nas.training.schedule import Stage
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 ALIKE = 8  # images that share one draw of crop and policy on a GPU, where calls cost more than pixels
 

@@ -20,7 +20,7 @@ from nas.training.augment import Augmentation, normaliser, resized
 from nas.training.feed import ON_CARD, Feed
 from nas.training.optim import Diverged, Optimizer, averaged
 from nas.training.weights import train_mode
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 Metrics = dict[str, Any]
 

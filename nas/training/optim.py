@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 LOWEST_SCALE = 1.0  # of the loss in float16; it begins at 65,536 and halves with every step that is skipped
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 
 def learning_rate(spec: TrainSpec, done: float, steps: int, steps_per_epoch: int) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nas.data import ImageSet
 from search_spaces import UserError
-from studies.spec import TrainSpec
+from studies.train_spec import TrainSpec
 
 GROUPS = 32  # of group norm at most (arXiv 1803.08494), and at least as many channels in each as
 CHANNELS = 4

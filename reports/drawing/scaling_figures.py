@@ -14,8 +14,8 @@ import plotly.graph_objects as go
 from reports.drawing.canvas import AXIS, DARK, FRONT, LIMIT, OTHER, PALETTE, PUBLISHED, SYMBOLS, empty
 from reports.drawing.fidelity_figures import HEIGHT
 from reports.scaling import amount, digits4, interval, mean, short
-from search_spaces.compound import PAPER, Coefficients
-from studies.scaling_record import Interval, Network, Point, Scaling, Seeds, Study, Triple, known
+from search_spaces.compound import PAPER, Coefficients, Triple
+from studies.scaling_record import Interval, Network, Point, Scaling, Seeds, Study, known
 
 # Pixels: the map, its triangle where there is room, by how much a place of the region is larger in DARK, under itself.
 MAP_HEIGHT, SIDE, OUTLINE = 510, 420, 5
