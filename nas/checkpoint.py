@@ -14,6 +14,8 @@ EVERY_S = 10.0  # of training that a crash may cost; a shorter training is not w
 
 
 class Stateful(Protocol):
+    """What torch's modules, optimizers and schedulers have in common."""
+
     def state_dict(self) -> Any: ...
 
     def load_state_dict(self, state: Any) -> Any: ...

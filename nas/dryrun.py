@@ -37,6 +37,8 @@ ENOUGH = 50
 
 
 class Network(NamedTuple):
+    """A network that was drawn, counted."""
+
     arch: Arch
     cost: Cost
 

@@ -58,4 +58,5 @@ def kept(console: Console, finish: Callable[[], None], command: str, folder: Pat
 
 
 def say_how_to_go_on(console: Console, command: str, folder: Path) -> None:
+    """command: without its ``--resume``."""
     say(console, f"to go on: {command} --resume {folder}")

@@ -47,6 +47,7 @@ class Baseline:
 
     @property
     def text(self) -> str:
+        """Both in a sentence; empty where there is nothing to say."""
         return "; ".join(filter(None, (self.beyond, self.verdict)))
 
     def figure(self, metric: str) -> str:

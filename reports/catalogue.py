@@ -42,10 +42,12 @@ class Entry:
 
     @property
     def latency(self) -> Latency | None:
+        """None: not measured (yet), or the measurement failed."""
         return self.record.outcome.latency if self.record.outcome else None
 
     @property
     def measured(self) -> bool:
+        """Whether there is a latency to compare."""
         return self.figures["latency_ms"] is not None
 
     @property
@@ -55,6 +57,7 @@ class Entry:
 
     @property
     def fits(self) -> bool:
+        """Measured, and within every limit."""
         return self.measured and not self.broken and not self.unknown
 
     @property
@@ -142,6 +145,7 @@ def _better(entries: Iterable[Entry], top: Entry) -> str:
 
 
 def described(entry: Entry) -> str:
+    """An entry's figures in words: ``77.1% published top-1, 8.31 ms``."""
     memory = entry.figures["peak_memory_mb"]
     held = "" if memory is None else f", {digits('peak_memory_mb', memory)} MB"
     return f"{percent(entry)}% published top-1, {digits('latency_ms', entry.figures['latency_ms'])} ms{held}"
@@ -153,10 +157,12 @@ def percent(entry: Entry) -> str:
 
 
 def flagged(entry: Entry) -> bool:
+    """Whether its latency failed a check of its own."""
     return is_flagged(entry.latency)
 
 
 def interval(entry: Entry) -> str:
+    """The 95% interval of the latency in ms, ``-`` where there is none."""
     ends = entry.latency.ci95_ms if entry.latency else None
     return f"{digits('latency_ms', ends[0])} to {digits('latency_ms', ends[1])}" if ends else "-"
 

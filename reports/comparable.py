@@ -37,6 +37,7 @@ def conditions(run: Run) -> dict[str, list[str]]:
 
 
 def trained_on(run: Run) -> list[str]:
+    """The devices that trials were trained on, each once."""
     return _distinct(trial.outcome.environment for trial in run.trials if trial.outcome).get("device", [])
 
 
@@ -46,6 +47,7 @@ def device(run: Run) -> str:
 
 
 def limits(run: Run) -> str:
+    """The run's constraints in one text that equal ones share."""
     return " and ".join(sorted(map(str, run.constraints)))
 
 

@@ -50,6 +50,7 @@ class Setting:
 
     @property
     def levels(self) -> tuple[float, ...]:
+        """Those of the members that have one."""
         return tuple(one.level for one in self.members if one.level is not None)
 
 
@@ -67,6 +68,7 @@ class Comparison:
 
     @property
     def runs(self) -> list[Run]:
+        """In the order of the standings."""
         return [one.run for one in self.standings]
 
     @property
@@ -136,6 +138,7 @@ def _standing(run: Run, goals: Sequence[str], box: progress.Box | None) -> Stand
 
 
 def more_is_better(goals: Sequence[str]) -> bool:
+    """Whether a higher level is the better one: of several objectives it is a hypervolume, of one its value."""
     return len(goals) > 1 or objectives.direction(goals[0]) == "maximize"
 
 
@@ -204,6 +207,7 @@ def uneven(standings: Sequence[Standing], goals: Sequence[str]) -> str:
 
 
 def level_text(level: float | None, goals: Sequence[str]) -> str:
+    """A level with its unit; a hypervolume is a share, in percent."""
     if level is None:
         return "nothing"
     return quantity(goals[0], level) if len(goals) == 1 else f"{100 * level:.1f} %"

@@ -43,10 +43,12 @@ class Confirmed:
 
     @property
     def mean(self) -> float | None:
+        """Of top-1 over the seeds, in percent; None: no seed has ended."""
         return statistics.fmean(self.top1) if self.top1 else None
 
     @property
     def text(self) -> str:
+        """The mean with the spread over the seeds."""
         return spread(self.top1)
 
 

@@ -23,6 +23,7 @@ MOST_MISSING = 5  # that the terminal names
 
 
 def number(estimate: Estimate | None) -> str:
+    """The value alone; ``-`` where it is undefined."""
     return "-" if estimate is None else f"{estimate.value:.2f}"
 
 
@@ -114,6 +115,7 @@ def missing(study: Study) -> list[tuple[str, Failure]]:
 
 
 def described(name: str, failure: Failure) -> str:
+    """A failure in a line. name: of the training."""
     return f"{name}: network {failure.network}, seed {failure.seed}: {failure.status}, {failure.reason}"
 
 

@@ -26,14 +26,17 @@ class Remembering(SearchSpace):
 
     @classmethod
     def of(cls, space: SearchSpace) -> Remembering:
+        """The same space."""
         return cls(**{one.name: getattr(space, one.name) for one in fields(space)})
 
     def genes(self, arch: Arch) -> dict[str, Any]:
+        """See ``SearchSpace.genes``."""
         if arch.id not in self._known:
             self._known[arch.id] = super().genes(arch)
         return dict(self._known[arch.id])
 
     def contains(self, arch: Arch) -> bool:
+        """See ``SearchSpace.contains``."""
         if arch.id not in self._inside:
             self._inside[arch.id] = super().contains(arch)
         return self._inside[arch.id]
@@ -65,10 +68,12 @@ class Run:
 
     @cached_property
     def objectives(self) -> tuple[str, ...]:
+        """As the spec names them. Raises UserError on what is none."""
         return objectives.check(self.spec["search"]["objectives"])
 
     @cached_property
     def constraints(self) -> list[Constraint]:
+        """As the spec names them. Raises UserError on what is none."""
         return [parse(text, objectives.METRICS) for text in self.spec["search"].get("constraints") or ()]
 
     @cached_property
@@ -78,11 +83,13 @@ class Run:
 
     @cached_property
     def noise(self) -> Noise:
+        """Of top-1, from the best source that the folder holds (``reports.noise``)."""
         images = self.spec.get("images") or {}
         return noise(self.trials, self.study, self.confirmation, images.get("val"))
 
     @cached_property
     def published(self) -> list[baselines.Baseline]:
+        """The baselines, each compared with the search's networks."""
         return baselines.compare(self.beside, self.networks, self.objectives, self.constraints)
 
     @property

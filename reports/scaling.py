@@ -69,6 +69,7 @@ def triple(values: Sequence[float]) -> str:
 
 
 def mean(top1: Seeds) -> float | None:
+    """Of the seeds that have a figure, in percent; None: none has."""
     return statistics.fmean(values) if (values := known(top1)) else None
 
 
@@ -144,6 +145,7 @@ def short(name: str) -> str:
 
 
 def implied_columns(record: Scaling) -> dict[str, list[str]]:
+    """Headings with their texts, a row a published network."""
     every = record.implied
     letter, scale = macs_unit(one.macs for one in every)
 
@@ -167,6 +169,7 @@ def implied_columns(record: Scaling) -> dict[str, list[str]]:
 
 
 def implied_table(record: Scaling) -> Table:
+    """The published family beside the formula, for a terminal."""
     drawn = table_of("As published, and what the formula gives", implied_columns(record))
     drawn.caption = "phi: what each of its dimensions implies; formula: at phi 1, 2, ..."
     return drawn
@@ -192,6 +195,7 @@ def implied_note(record: Scaling) -> str:
 
 
 def table_of(title: str, columns: Mapping[str, Sequence[str]]) -> Table:
+    """Columns of text as a table for a terminal, the first one to the left."""
     drawn = narrow_table(escape(title))
     for place, heading in enumerate(columns):
         narrow = NARROW.get(heading) or re.sub("[,:] ", "\n", heading, count=1)

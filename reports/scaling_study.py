@@ -32,6 +32,7 @@ def by_fitted(study: Study) -> list[Point]:
 
 
 def point_columns(points: Sequence[Point]) -> dict[str, list[str]]:
+    """Headings with their texts, a row a point of the grid."""
     return {
         "": [ALIKE if point.like_best else "" for point in points],
         "alpha": [digits4(point.coefficients[0]) for point in points],
@@ -48,6 +49,7 @@ def point_columns(points: Sequence[Point]) -> dict[str, list[str]]:
 
 
 def study_table(record: Scaling) -> Table:
+    """The best points of the grid, for a terminal."""
     points = by_fitted(record.study) if record.study else []
     shown = points[:MOST_POINTS]
     drawn = table_of(f"Grid of twice the base's MACs: the best {len(shown)} of {len(points)}", point_columns(shown))
@@ -112,6 +114,7 @@ def rules_columns(record: Scaling) -> dict[str, list[str]]:
 
 
 def rules_table(record: Scaling) -> Table:
+    """What each rule reached and what was predicted, for a terminal."""
     drawn = table_of("Rules at equal cost", rules_columns(record))
     drawn.caption = (
         "seeds that the grid was not trained with; predicted from the grid alone, for so many seeds;\n"

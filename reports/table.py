@@ -107,6 +107,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """With the frame's types."""
     frame.to_parquet(path, index=False)
 
 

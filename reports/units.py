@@ -16,12 +16,15 @@ from studies.ledger import Latency, TrialRecord
 
 @dataclass(frozen=True)
 class Unit:
+    """How a metric is shown: divided by ``scale``, with ``symbol`` behind it."""
+
     name: str
     symbol: str
     scale: float
 
     @property
     def label(self) -> str:
+        """Of an axis or a column."""
         return f"{self.name} ({self.symbol})" if self.symbol else self.name
 
 
@@ -74,6 +77,7 @@ def digits(metric: str, value: float | None) -> str:
 
 
 def quantity(metric: str, value: float | None) -> str:
+    """A metric's value with its unit; ``-`` where it is unknown."""
     return f"{digits(metric, value)} {unit(metric).symbol}".rstrip() if value is not None else "-"
 
 

@@ -20,6 +20,7 @@ METRICS = ("params", "macs", "activations", "top1", "resolution")
 
 
 def main(argv: Sequence[str]) -> None:
+    """The command line."""
     args = _parser().parse_args(argv)
     {"list": _list, "show": _show, "sample": _sample}[args.command](args)
 

@@ -102,6 +102,7 @@ class Stage:
         return "_".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
+        """The fields by name, for JSON."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
@@ -191,6 +192,7 @@ class Arch:
         return replace(self, resolution=resolution)
 
     def to_dict(self) -> dict[str, Any]:
+        """The JSON form, which ``from_dict`` reads: the fields by name and the schema's version."""
         data = {field.name: getattr(self, field.name) for field in fields(self)}
         return {"schema": SCHEMA} | data | {"stages": [stage.to_dict() for stage in self.stages]}
 

@@ -54,6 +54,7 @@ class Maker:
         )
 
     def squeeze_excitation(self, channels: int, squeeze: int) -> SqueezeExcitation:
+        """On ``channels``, squeezed to ``squeeze``, with torchvision's sigmoid gate."""
         return SqueezeExcitation(channels, squeeze, activation=partial(self.activation, inplace=True))
 
 

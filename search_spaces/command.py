@@ -21,6 +21,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **{**usual, **settings})
 
     def error(self, message: str) -> NoReturn:
+        """One line on stderr and exit code 2."""
         self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
 
 

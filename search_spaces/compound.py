@@ -46,6 +46,7 @@ class Coefficients:
 
     @property
     def triple(self) -> Triple:
+        """(alpha, beta, gamma)."""
         return self.alpha, self.beta, self.gamma
 
     @property
@@ -165,6 +166,7 @@ class Growth:
         return scale(self.base, width, depths, side, self.rounding, self.divisor)
 
     def macs(self, phi: float) -> int:
+        """Counted multiply-adds of the network at ``phi``, after rounding."""
         return cost.count(self.at(phi), self.num_classes).macs
 
     def around(self, macs: float) -> tuple[Reached, Reached]:

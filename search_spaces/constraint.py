@@ -14,6 +14,8 @@ _FORM = re.compile(r"\s*([a-z0-9_]+)\s*(<=|>=)\s*([0-9.eE+-]+)\s*")
 
 @dataclass(frozen=True)
 class Constraint:
+    """A limit on a figure: ``macs<=3e8``. operator: ``<=`` or ``>=``. limit: above 0, in the metric's unit."""
+
     metric: str
     operator: str
     limit: float

@@ -15,6 +15,9 @@ from search_spaces.arch import Arch, Stage
 
 
 class Cost(NamedTuple):
+    """Of one image. params: learnable ones. macs: multiply-adds of convolutions and linear layers. activations: their
+    output elements (pycls's definition)."""
+
     params: int
     macs: int
     activations: int

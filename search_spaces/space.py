@@ -19,7 +19,8 @@ GENES = ("block", "kernel", "expansion", "se_ratio", "layers", "channels")
 class Suggester(Protocol):
     """What ``SearchSpace.suggest`` needs of an Optuna trial."""
 
-    def suggest_categorical(self, name: str, choices: Any) -> Any: ...
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """One of ``choices``."""
 
 
 @dataclass(frozen=True)

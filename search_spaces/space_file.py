@@ -19,6 +19,7 @@ SPACES = Path(__file__).parent / "spaces"
 
 
 def builtin_spaces() -> list[str]:
+    """The names that ``load_space`` knows, sorted."""
     return sorted(path.stem for path in SPACES.glob("*.yaml"))
 
 

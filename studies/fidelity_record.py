@@ -102,9 +102,11 @@ class Study:
     schema: int = SCHEMA
 
     def proxy(self, name: str | None) -> Proxy | None:
+        """The proxy of this name, if there is one."""
         return next((proxy for proxy in self.proxies if proxy.name == name), None)
 
     def to_json(self) -> str:
+        """The text of ``fidelity.json``."""
         return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
 
 

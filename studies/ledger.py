@@ -105,6 +105,7 @@ class Outcome:
 
     @property
     def latency_ms(self) -> float | None:
+        """The median call; None where nothing was measured."""
         return self.latency.p50_ms if self.latency else None
 
     def metric(self, name: str) -> float | None:
@@ -116,10 +117,12 @@ class Outcome:
         return value
 
     def to_dict(self) -> dict[str, Any]:
+        """For JSON; ``from_dict`` reads it."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Outcome:
+        """Of a ledger's mapping. Raises TypeError on fields that this program does not know."""
         latency = data.get("latency")
         return cls(**data | {"latency": None if latency is None else Latency.from_dict(latency)})
 
@@ -144,6 +147,7 @@ class TrialRecord:
 
     @property
     def status(self) -> str:
+        """The outcome's; ``running`` without one."""
         return self.outcome.status if self.outcome else "running"
 
     def metric(self, name: str) -> float | None:
@@ -179,15 +183,19 @@ class Ledger:
         self._lock.release()
 
     def started(self, trial: int, arch: Arch, seed: int) -> None:
+        """A trial begins, for the first time or again."""
         self._append({"event": "started", "trial": trial, "seed": seed, "arch": arch.to_dict()})
 
     def measured(self, trial: int, known: Outcome) -> None:
+        """What is known of it before it trains."""
         self._append({"event": "measured", "trial": trial, "outcome": known.to_dict()})
 
     def epoch(self, trial: int, metrics: dict[str, Any]) -> None:
+        """An epoch's metrics, with ``epoch`` counted from 1."""
         self._append({"event": "epoch", "trial": trial, "metrics": metrics})
 
     def finished(self, trial: int, outcome: Outcome) -> None:
+        """Its end; on disk when this returns."""
         self._append({"event": "finished", "trial": trial, "outcome": outcome.to_dict()}, sync=True)
 
     def _append(self, event: dict[str, Any], sync: bool = False) -> None:

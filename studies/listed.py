@@ -18,9 +18,11 @@ class Listed:
 
     @property
     def exhausted(self) -> bool:
+        """Whether all were asked for."""
         return self.asked >= len(self._pairs)
 
     def ask(self) -> Proposal | None:
+        """The next of the list; None: there is none."""
         if self.exhausted:
             return None
         number, (arch, seed) = self.asked, self._pairs[self.asked]

@@ -22,29 +22,39 @@ class Proposes(Protocol):
     asked: int
 
     @property
-    def exhausted(self) -> bool: ...
+    def exhausted(self) -> bool:
+        """Whether there is nothing more to propose."""
 
-    def ask(self) -> Proposal | None: ...
+    def ask(self) -> Proposal | None:
+        """The next trial; None: there is none, or none before one that runs has ended."""
 
-    def tell(self, number: int, outcome: Outcome, curve: Curve = ()) -> None: ...
+    def tell(self, number: int, outcome: Outcome, curve: Curve = ()) -> None:
+        """How a proposed trial ended. curve: its epochs."""
 
-    def restore(self, records: Iterable[TrialRecord]) -> None: ...
+    def restore(self, records: Iterable[TrialRecord]) -> None:
+        """Takes up a run that is resumed, before anything is asked."""
 
 
 @dataclass(frozen=True)
 class Started:
+    """A trial began, for the first time or again."""
+
     number: int
     arch: Arch
 
 
 @dataclass(frozen=True)
 class EpochEnded:
+    """metrics: those of the epoch, with ``epoch`` counted from 1."""
+
     number: int
     metrics: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Finished:
+    """A trial ended, in whatever way."""
+
     number: int
     outcome: Outcome
 
@@ -208,6 +218,7 @@ class Recorder:
         return self._latencies.get(self._running[number].arch.id)
 
     def finish(self, number: int, outcome: Outcome) -> None:
+        """A trial's end: recorded, then told to the proposer."""
         known = self._known.pop(number, None)
         if known and outcome.status == "failed" and outcome.params is None:  # its process could tell no more
             outcome = replace(known, status="failed", error=outcome.error)

@@ -49,6 +49,7 @@ class Response:
     networks: int
 
     def at(self, shares: Sequence[float]) -> Interval:
+        """Top-1 of the surface in a direction with these shares, with its 95% interval."""
         terms = _terms(np.array([shares], float))[0]
         low, high = np.percentile(self.draws @ terms, [2.5, 97.5])
         return Interval(float(self.coefficients @ terms), float(low), float(high))
@@ -60,10 +61,12 @@ class Response:
 
     @cached_property
     def mesh(self) -> np.ndarray:
+        """(places, 3): shares of depth, width and resolution."""
         return mesh(MESH)
 
     @cached_property
     def fitted(self) -> np.ndarray:
+        """(places,): top-1 of the surface in percent."""
         return _terms(self.mesh) @ self.coefficients
 
     @property

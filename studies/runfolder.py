@@ -68,6 +68,7 @@ def make_checkpoints(run_dir: Path) -> Path:
 
 
 def remove_checkpoints(run_dir: Path) -> None:
+    """Once no trial can be taken up again."""
     shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
 
 
@@ -90,6 +91,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_yaml(path: Path, data: Mapping[str, Any]) -> None:
+    """Atomically; keys keep their order."""
     write_text(path, yaml.safe_dump(plain(data), sort_keys=False, allow_unicode=True))
 
 

@@ -32,6 +32,7 @@ class Network:
 
 
 def network(arch: Arch, num_classes: int) -> Network:
+    """The record of a network, counted with ``num_classes``."""
     return Network(arch.id, arch.text, arch.resolution, *cost.count(arch, num_classes))
 
 
@@ -210,6 +211,7 @@ class Scaling:
     schema: int = SCHEMA
 
     def to_json(self) -> str:
+        """The text of ``scaling.json``."""
         return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
 
 
@@ -230,4 +232,5 @@ def read(path: Path) -> Scaling:
 
 
 def known(top1: Sequence[float | None]) -> list[float]:
+    """The figures that there are."""
     return [value for value in top1 if value is not None]

@@ -36,9 +36,11 @@ class NoRun:
     checkpoint: Path | None = None
     latency: Latency | None = None
 
-    def measured(self, known: Outcome) -> None: ...
+    def measured(self, known: Outcome) -> None:
+        """Nothing."""
 
-    def epoch(self, metrics: dict[str, Any]) -> None: ...
+    def epoch(self, metrics: dict[str, Any]) -> None:
+        """Nothing; the trial goes on."""
 
 
 Evaluate = Callable[[Arch, int, Any, Session], Outcome]
@@ -47,6 +49,7 @@ pickled. numpy arrays in ``payload`` are read-only in it: they lie in memory tha
 
 
 def saved(checkpoint: Path | None) -> bool:
+    """Whether the trial can be taken up again from it."""
     return checkpoint is not None and checkpoint.exists()
 
 

@@ -114,6 +114,7 @@ class SearchSpec:
 
     @property
     def budget_s(self) -> float | None:
+        """In seconds; None: no limit."""
         return None if self.budget is None else seconds(self.budget)
 
 
@@ -148,6 +149,8 @@ class ResourceSpec:
 
 @dataclass(frozen=True)
 class Spec:
+    """Everything that decides a run; ``parse`` makes one. seed: of proposals, data split and training."""
+
     space: SpaceSpec = field(default_factory=SpaceSpec)
     data: DataSpec = field(default_factory=DataSpec)
     train: TrainSpec = field(default_factory=TrainSpec)
@@ -158,10 +161,12 @@ class Spec:
     seed: Annotated[int, Ge(0), Lt(2**32)] = 0
 
     def to_dict(self) -> dict[str, Any]:
+        """For YAML; ``parse`` reads it."""
         return asdict(self)
 
     @property
     def constraints(self) -> list[constraint.Constraint]:
+        """``search.constraints``, read."""
         return [constraint.parse(text, objectives.METRICS) for text in self.search.constraints]
 
     @property

@@ -108,6 +108,8 @@ def photos(argument: str) -> bool:
 
 @dataclass(frozen=True)
 class TorchvisionSet:
+    """A set that torchvision has downloaded into a folder. name: torchvision's class."""
+
     name: str
     folder: str
     said: str  # how the user named the set

@@ -16,6 +16,8 @@ from studies.runfolder import plain
 
 
 class Json(Target):
+    """The network itself, as ``nas.load`` and ``search_spaces.load`` read it, and weights."""
+
     packages, tolerance, batches, name = ("torch", "torchvision"), 0.0, (1, 2), "network.json"
 
     def obstacle(self, arch: Arch) -> str | None:
@@ -39,6 +41,8 @@ class Json(Target):
 
 
 class Yaml(Json):
+    """The same as YAML."""
+
     name = "network.yaml"
 
     def text(self, content: dict[str, object]) -> str:

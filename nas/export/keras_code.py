@@ -27,6 +27,8 @@ SAME = '''    pad = "same"'''
 
 
 class Keras(Target):
+    """A page of Python with a functional model for Keras 3, any backend, and weights."""
+
     packages, tolerance, batches = ("keras", "numpy"), 1e-5, (1, 2)
 
     def __init__(self) -> None:

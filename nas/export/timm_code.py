@@ -35,6 +35,8 @@ def add_squeezes(model):
 
 
 class Timm(Target):
+    """A page of Python with an ``arch_def`` for timm's EfficientNet, and weights by timm's names."""
+
     packages, tolerance, batches = ("timm",), 1e-5, (1, 2)
 
     def obstacle(self, arch: Arch) -> str | None:

@@ -29,6 +29,8 @@ CONV_SAME = '''class ConvSame(nn.Conv2d):
 
 
 class Torchvision(Target):
+    """A page of Python that needs torch and torchvision only, and weights."""
+
     packages, tolerance, batches = ("torch", "torchvision"), 1e-5, (1, 2)
 
     def obstacle(self, arch: Arch) -> str | None:

@@ -27,6 +27,8 @@ class NotTheSame(RuntimeError):
 
 @dataclass(frozen=True)
 class Exported:
+    """An export that passed. more: further lines about it."""
+
     network: Network
     target: str
     folder: Path

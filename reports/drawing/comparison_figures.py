@@ -45,11 +45,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Fronts:
+    """The fronts of several searches, top-1 over one cost. cost: the metric's name."""
+
     cost: str
     lines: tuple[Line, ...]
 
     @property
     def log_x(self) -> bool:
+        """Whether the costs span so much that their axis is logarithmic."""
         xs = [x for line in self.lines if line.marks for x in (line.marks[0].x, line.end)]
         return min(xs, default=0) > 0 and max(xs) > LOG_FROM * min(xs)
 
@@ -84,6 +87,7 @@ def _mark(trial: TrialRecord, cost: str) -> Mark | None:
 
 
 def draw(data: Fronts) -> go.Figure:
+    """A staircase a search, the better corner to the upper left."""
     drawing = empty(**below(HEIGHT, sum(bool(line.marks) for line in data.lines)))
     for place, line in enumerate(data.lines):
         if line.marks:

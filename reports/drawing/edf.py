@@ -140,6 +140,7 @@ def _curve(name: str, errors: Sequence[float], place: int | None, at_random: boo
 
 
 def draw(data: Distributions) -> go.Figure:
+    """A step function a curve, with its band where bands are shown."""
     drawing = empty(**below(HEIGHT, len(data.curves)))
     ends = [error for curve in data.curves for error in (curve.errors[0], curve.errors[-1])]
     for curve in data.curves:

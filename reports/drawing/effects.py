@@ -35,6 +35,8 @@ class Level:
 
 @dataclass(frozen=True)
 class Effect:
+    """How top-1 goes with one gene: a level for each of its values."""
+
     gene: str
     levels: tuple[Level, ...]
 

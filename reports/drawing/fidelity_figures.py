@@ -55,6 +55,7 @@ class Pair:
 
 
 def cost_panel(study: Study) -> CostPanel:
+    """Each proxy's tau over its share of the long training's time, and what it is to be compared with."""
     marks, missing = [], []
     for place, proxy in enumerate(fidelity.by_cost(study), 1):
         tau = proxy.agreement.tau
@@ -83,6 +84,7 @@ def pairs(study: Study, proxy: Proxy) -> tuple[Pair, ...]:
 
 
 def draw_costs(data: CostPanel) -> go.Figure:
+    """The proxies with their 95% intervals, the chosen one in colour, over time on a log axis."""
     drawing = empty(HEIGHT)
     for chosen in (False, True):
         marks = [mark for mark in data.marks if mark.chosen == chosen]
@@ -129,6 +131,7 @@ def draw_costs(data: CostPanel) -> go.Figure:
 
 
 def draw_pairs(data: Sequence[Pair]) -> go.Figure:
+    """Short against long top-1, a point a network, with the spread of the long seeds."""
     drawing = empty(HEIGHT)
     drawing.add_scatter(
         x=[pair.x for pair in data],

@@ -59,6 +59,7 @@ class Ranking:
 
 
 def matters(run: Run) -> Matters:
+    """What goes with a search's accuracy: figures of trials, then genes where the space is known."""
     way = tuple(_of_trials(run))
     if run.space is None:
         return Matters(way)

@@ -67,6 +67,7 @@ class Panel:
 
     @cached_property
     def log_x(self) -> bool:
+        """Whether the costs span so much that their axis is logarithmic."""
         xs = [point.x for point in (*self.points, *self.beside)]
         xs += [value for axis, value, _ in self.limits if axis == "x"]
         return min(xs, default=0) > 0 and max(xs) > LOG_FROM * min(xs)

@@ -83,6 +83,8 @@ class Line:
 
 
 def family_panel(record: Scaling) -> FamilyPanel:
+    """Counted and promised cost of each member over phi, and the published family beside it."""
+
     def mark(name: str, phi: float, times: float, *said: str) -> Mark:
         return Mark(phi, times, times, times, "<br>".join((f"<b>{escape(name)}</b>", *said)), name)
 
@@ -130,6 +132,7 @@ def _spot(point: Point) -> Spot:
 
 
 def rules_panel(record: Scaling) -> tuple[Line, ...]:
+    """A line a rule: its networks' measured and predicted top-1 over MACs; empty without a study."""
     study, rules = record.study, list(dict.fromkeys(one.rule for one in record.rules))
     if study is None:
         return ()
@@ -184,6 +187,7 @@ def _costs(network: Network) -> str:
 
 
 def draw_family(data: FamilyPanel) -> go.Figure:
+    """Cost, times the base's, over phi on a log axis."""
     drawing = empty(HEIGHT)
     _add(drawing, data.promised, OTHER, "circle-open", mode="lines+markers", line={"dash": "dash", "color": OTHER})
     names = {"text": [escape(mark.name) for mark in data.counted], "textposition": "top left"}
@@ -195,6 +199,7 @@ def draw_family(data: FamilyPanel) -> go.Figure:
 
 
 def draw_map(data: MapPanel) -> go.Figure:
+    """The surface over the triangle of shares, the 95% region outlined, the grid's points on top."""
     values = [spot.value for spot in (*data.places, *data.points) if spot.value is not None]
     step = min((share for spot in data.places for share in spot.shares if share > 1e-9), default=1.0)
     size = 1.2 * SIDE * step  # hexagons of a regular mesh then touch
@@ -224,6 +229,7 @@ def draw_map(data: MapPanel) -> go.Figure:
 
 
 def draw_rules(data: Sequence[Line], multiples: Sequence[float]) -> go.Figure:
+    """Top-1 over MACs, a line a rule, its seeds as small marks and its prediction as an open one."""
     drawing = empty(HEIGHT)
     for place, line in enumerate(data):
         colour, symbol = style(place)
@@ -245,6 +251,7 @@ def draw_rules(data: Sequence[Line], multiples: Sequence[float]) -> go.Figure:
 
 
 def draw_checks(data: Sequence[tuple[int, Mark, Mark]]) -> go.Figure:
+    """Measured top-1 over predicted, with both intervals; on the dashed line they agree."""
     drawing = empty(HEIGHT)
     ends = [end for _, told, measured in data for end in (told.low, told.high, measured.low, measured.high)]
     line, both = {"color": OTHER, "dash": "dash", "width": 1.5}, [min(ends), max(ends)]

@@ -58,6 +58,7 @@ class Timeline:
 
     @property
     def span_s(self) -> float:
+        """From the first trial's start to the last one's end, in seconds."""
         return max((bar.end_s for bar in self.bars), default=0.0)
 
     @property

@@ -38,12 +38,14 @@ def write(folder: Path, entries: Sequence[Entry], limits: Sequence[Constraint], 
 
 
 def render(entries: Sequence[Entry], limits: Sequence[Constraint], about: Mapping[str, Any]) -> str:
+    """The page as HTML. about: the folder's spec.yaml."""
     said = headline(entries, limits)
     sections = [_figure(entries, limits, about), _table(entries), _conditions(entries, about)]
     return template.page(said, unbroken(said), _lead(entries, limits), sections)
 
 
 def headline(entries: Sequence[Entry], limits: Sequence[Constraint]) -> str:
+    """The best network within the limits, in a sentence."""
     best, within = catalogue.best(entries), f" within {' and '.join(map(str, limits))}" if limits else ""
     if best is None:
         return f"No published network was found{within}" if limits else "No published network was measured"

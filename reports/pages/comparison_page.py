@@ -20,6 +20,7 @@ LONGEST = 24  # letters of a data source in the table; the settings below have i
 
 
 def render(found: Comparison) -> str:
+    """The page as HTML."""
     said = headline(found)
     sections = [
         _warnings(found),

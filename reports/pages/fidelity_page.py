@@ -26,6 +26,7 @@ def write(folder: Path, study: Study) -> Path:
 
 
 def render(study: Study) -> str:
+    """The page as HTML."""
     said, *doubts = fidelity.verdict(study).split("; ")
     headline = said[0].upper() + said[1:]
     lead = (

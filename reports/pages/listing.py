@@ -19,6 +19,7 @@ MOST_ROWS = 500  # of one table; a page of more is slow, and --csv has them all
 
 
 def front_section(run: Run) -> str:
+    """The networks of the front with their figures, as HTML."""
     trials, goals, metrics = run.networks, run.objectives, columns(run.objectives, run.constraints)
     names = {metric: ", ".join(filter(None, (unit(metric).name, unit(metric).symbol))) for metric in metrics}
     names["latency_ms"] += " (p50 ± IQR)"
@@ -85,6 +86,7 @@ def others_section(trials: Sequence[TrialRecord]) -> str:
 
 
 def conditions_section(trials: Sequence[TrialRecord], spec: Mapping[str, Any]) -> str:
+    """Command, environments and how latencies were measured, as HTML."""
     parts = []
     if command := spec.get("command"):
         parts.append(f"<pre>{escape(str(command))}</pre>")

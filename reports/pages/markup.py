@@ -12,6 +12,7 @@ from reports.specs import plain
 
 
 def paragraph(text: str, kind: str = "") -> str:
+    """kind: its CSS class."""
     return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
 
 

@@ -30,6 +30,7 @@ def write(folder: Path, record: Scaling) -> Path:
 
 
 def render(record: Scaling) -> str:
+    """The page as HTML."""
     said = headline(record)
     parts = [_family(record), _implied(record)]
     if study := record.study:
@@ -38,6 +39,7 @@ def render(record: Scaling) -> str:
 
 
 def headline(record: Scaling) -> str:
+    """The direction that was found, or what the family costs, in a sentence."""
     surface = record.study.surface if record.study else None
     if surface and surface.enough:
         depth, width, resolution = surface.best

@@ -54,4 +54,5 @@ def page(title: str, headline: str, lead: str, sections: Iterable[str], scripts:
 
 
 def asset(name: str) -> str:
+    """The text of a file in ``assets``."""
     return (ASSETS / name).read_text(encoding="utf-8")

@@ -28,6 +28,7 @@ class Certificate:
 
 
 def certificates(run: Run) -> list[Certificate]:
+    """All of a search's, those of accuracy first."""
     return [_accuracy(run), _proxy(run), _latency(run), _macs(run), _test(run), _machine(run)]
 
 
@@ -100,6 +101,7 @@ def _machine(run: Run) -> Certificate:
 
 
 def card(found: Sequence[Certificate]) -> str:
+    """The certificates in short, as HTML for the head of the page."""
     items = (
         f'<li class="{one.state}"><b>{escape(one.name)}</b>: {escape(one.short)}'
         f'<span class="sr"> ({WORDS[one.state]})</span></li>'
@@ -112,6 +114,7 @@ def card(found: Sequence[Certificate]) -> str:
 
 
 def section(found: Sequence[Certificate]) -> str:
+    """The certificates with their reasons, as HTML."""
     rows = [[one.name, WORDS[one.state], one.text] for one in found]
     return markup.section(
         "What the figures rest on",
