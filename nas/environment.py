@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+PROJECT = "nas-scaling"
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "fvcore", "numpy")
 
 
@@ -65,6 +66,7 @@ def device_name(device: torch.device) -> str:
 def describe(gpus: int) -> dict[str, Any]:
     """Versions, hardware and the project's commit, for ``spec.yaml``."""
     return {
+        PROJECT: _version(),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in PACKAGES},
         "platform": platform.platform(),
@@ -75,11 +77,25 @@ def describe(gpus: int) -> dict[str, Any]:
     }
 
 
-def _commit() -> str | None:
-    """The project's own git commit, with ``+`` where the working tree differs; None outside a checkout."""
-    here = Path(__file__).parent
+def _version() -> str | None:
+    """None where a checkout is used that nobody has installed."""
     try:
-        git = ["git", "-C", str(here)]
+        return metadata.version(PROJECT)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The project's own git commit, with ``+`` where the working tree differs; None outside a checkout.
+
+    Installed in an environment that lies in the checkout of another project, it is not among that one's files.
+    """
+    here = Path(__file__)
+    try:
+        git = ["git", "-C", str(here.parent)]
+        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", here.name], capture_output=True, timeout=10)
+        if tracked.returncode:
+            return None
         head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=10)
         dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,4 +1,8 @@
-"""``python -m nas.report``."""
+"""Builds the page of a run again, from its folder alone; several searches become one page that compares them.
+
+A run is a search, a scaling run, a fidelity study or a measurement of the catalogue. Nothing is trained or measured,
+and no data set is needed; of the folder only report.html changes.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +30,6 @@ if TYPE_CHECKING:
 
     from reports.folder import Record
 
-DESCRIPTION = """\
-Builds the page of a run again, from its folder alone: of a search, a scaling run, a fidelity study or a measurement of
-the catalogue. Several searches become one page that compares them. Nothing is trained or measured, and no data set is
-needed; of the folder only report.html changes.
-"""
 EPILOG = """\
 examples:
   python -m nas.report runs/20261122-101500-v2
@@ -56,7 +55,7 @@ OF_ONE = ("png", "svg", "tensorboard", "optuna", "watch")  # which several runs 
 
 
 def parser() -> command.Parser:
-    made = command.Parser("python -m nas.report", description=DESCRIPTION, epilog=EPILOG)
+    made = command.Parser("python -m nas.report", description=__doc__, epilog=EPILOG)
     made.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR", help="several: searches to be compared")
     made.add_argument(
         "--out", type=Path, metavar="FILE.html", help=f"the page (default RUN_DIR/report.html; several: {COMPARISON})"

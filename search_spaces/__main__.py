@@ -1,4 +1,4 @@
-"""``python -m search_spaces list|show|sample``: browse spaces, published networks and random ones with their costs."""
+"""Browses search spaces, published networks and random ones, with their costs; builds and trains nothing."""
 
 from __future__ import annotations
 
@@ -17,17 +17,23 @@ from search_spaces.space import SearchSpace
 from search_spaces.space_file import builtin_spaces, load_space
 
 METRICS = ("params", "macs", "activations", "top1", "resolution")
+EXAMPLES = """examples:
+  python -m search_spaces list --constraint "params<=6e6"
+  python -m search_spaces show efficientnet_b0 efficientnet_v2_s
+  python -m search_spaces show v2
+  python -m search_spaces sample --space v2 -n 5 --seed 1 --json"""
 
 
 def main(argv: Sequence[str]) -> None:
     """The command line."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     {"list": _list, "show": _show, "sample": _sample}[args.command](args)
 
 
-def _parser() -> command.Parser:
-    parser = command.Parser("python -m search_spaces", description=__doc__.split(": ", 1)[-1])
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+def parser() -> command.Parser:
+    """Of the flags."""
+    p = command.Parser("python -m search_spaces", description=__doc__, epilog=EXAMPLES)
+    commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="published networks with top-1 and costs, and the built-in spaces")
     listing.add_argument(
         "--constraint",
@@ -47,7 +53,7 @@ def _parser() -> command.Parser:
     for each in (listing, show, sample):
         each.add_argument("--json", action="store_true", help="print a JSON list")
         each.add_argument("--classes", type=command.positive_int, default=1000, help="of the classifier (default 1000)")
-    return parser
+    return p
 
 
 def _list(args: argparse.Namespace) -> None:

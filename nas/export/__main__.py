@@ -1,4 +1,7 @@
-"""``python -m nas.export``."""
+"""Writes networks in the formats that people build with, and proves each to be the same network.
+
+Parameters and multiply-adds are compared and, with randomised weights and batch norm statistics, outputs.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,14 @@ if TYPE_CHECKING:
     from nas.export.writing import Exported
 
 EXPORTS, UNSAFE = Path("exports"), re.compile(r"[^A-Za-z0-9_+-]")
-DESCRIPTION = """\
-Writes networks in the formats that people build with, and proves each to be the same network: parameters, multiply-adds
-and, with randomised weights and batch norm statistics, outputs.
-"""
 EPILOG = """\
+examples:
+  python -m nas.export efficientnet_b0 --to timm
+  python -m nas.export efficientnet_b0 --weights efficientnet_b0_rwightman-7f5810bc.pth --to torchvision,onnx
+  python -m nas.export runs/20261122-101500-v2 --to onnx            # its best network, with weights if confirmed
+  python -m nas.export runs/20261122-101500-v2 --to timm --all --out exports/front
+  python -m nas.export --from timm:tf_efficientnetv2_b1 --to json   # an Arch of timm's network, to search or scale
+
 targets (--to, several with commas between):
   torchvision  a page of Python that needs torch and torchvision only, and weights
   timm         a page of Python with an arch_def for timm's EfficientNet, and weights
@@ -34,18 +40,11 @@ targets (--to, several with commas between):
 
 weights: those that a confirmation (nas.search --confirm) has trained, of the seed that validated best; or of a file
 (--weights) that fits the network, as torchvision's for published ones; or freshly initialised.
-
-examples:
-  python -m nas.export efficientnet_b0 --to timm
-  python -m nas.export efficientnet_b0 --weights efficientnet_b0_rwightman-7f5810bc.pth --to torchvision,onnx
-  python -m nas.export runs/20261122-101500-v2 --to onnx            # its best network, with weights if confirmed
-  python -m nas.export runs/20261122-101500-v2 --to timm --all --out exports/front
-  python -m nas.export --from timm:tf_efficientnetv2_b1 --to json   # an Arch of timm's network, to search or scale
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    made = command.Parser("python -m nas.export", description=DESCRIPTION, epilog=EPILOG)
+def parser() -> command.Parser:
+    made = command.Parser("python -m nas.export", description=__doc__, epilog=EPILOG)
     made.add_argument("network", nargs="?", metavar="RUN_DIR|FILE|NAME", help="run folder, .json file, published name")
     made.add_argument("--from", dest="source", metavar="BUILDER:NAME", help="instead: a network of timm or torchvision")
     made.add_argument("--to", required=True, metavar="TARGETS", help="with commas between; see below")
