@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.export.targets import TARGETS
 from search_spaces import UserError, command
 
 if TYPE_CHECKING:
@@ -18,19 +19,15 @@ if TYPE_CHECKING:
     from nas.export.target import Target
     from nas.export.writing import Exported
 
+NEWLINE = "\n"
 EXPORTS, UNSAFE = Path("exports"), re.compile(r"[^A-Za-z0-9_+-]")
 DESCRIPTION = """\
 Writes networks in the formats that people build with, and proves each to be the same network: parameters, multiply-adds
 and, with randomised weights and batch norm statistics, outputs.
 """
-EPILOG = """\
+EPILOG = f"""\
 targets (--to, several with commas between):
-  torchvision  a page of Python that needs torch and torchvision only, and weights
-  timm         a page of Python with an arch_def for timm's EfficientNet, and weights
-  keras        a page of Python for Keras 3, any backend, and weights
-  onnx         an ONNX file with a free batch size
-  executorch   a program for phones, by XNNPACK, for one image a call
-  json, yaml   the network itself, and weights: nas.load("network.json") in Python
+{NEWLINE.join(f"  {name:<11}  {entry.description}" for name, entry in TARGETS.items())}
 
 weights: those that a confirmation (nas.search --confirm) has trained, of the seed that validated best; or of a file
 (--weights) that fits the network, as torchvision's for published ones; or freshly initialised.
