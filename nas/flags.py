@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import UserError
+from studies.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from studies.spec import Spec
@@ -36,7 +37,7 @@ FIELDS: tuple[tuple[str, str, Callable[[str], object], str, str], ...] = (
     ("--recipe", "train.recipe", str, "NAME|FILE", "of training: short (default), v1, v2, finetune or your .yaml file"),
     ("--epochs", "train.epochs", int, "N", "of short training (default 4)"),
     ("--seconds-per-trial", "train.seconds", float, "S", "of training at most, so that slow networks hog no worker"),
-    ("--sampler", "search.sampler", str, "NAME", "predictor (default), tpe, evolution, nsga2 or random"),
+    ("--sampler", "search.sampler", str, "NAME", f"{', '.join(SAMPLERS)} (default predictor)"),
     ("--objective", "search.objectives", str, "NAME", f"{METRICS}, or a reward: mnasnet[:MS], v2; repeatable"),
     ("--constraint", "search.constraints", str, "LIMIT", 'reject networks beyond "latency_ms<=8"; repeatable'),
     ("--repeats", "search.repeats", int, "N", "train each network with so many seeds, one a trial (default 1)"),

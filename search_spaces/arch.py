@@ -12,25 +12,22 @@ from functools import cached_property
 from typing import Any
 
 from search_spaces.errors import UserError
+from search_spaces.kinds import KINDS, MOBILE, Kind
 
 SCHEMA = 1
 
+BLOCKS = tuple(KINDS)
 # Which blocks may stand in which layout. The layout decides how the built modules are named and how the network starts
 # and ends, so that torchvision's pretrained weights load (see build.py).
-MOBILE_BLOCKS = ("mbconv", "fused_mbconv", "separable")
 LAYOUTS = {
-    "efficientnet": MOBILE_BLOCKS,
-    "mobilenet_v2": ("mbconv",),
-    "mnasnet": ("mbconv",),
-    "resnet": ("basic", "bottleneck"),
-    "resnet_v2": ("preact_bottleneck",),
-    "densenet": ("dense",),
+    layout: tuple(name for name, kind in KINDS.items() if layout in kind.layouts)
+    for layout in dict.fromkeys(layout for kind in KINDS.values() for layout in kind.layouts)
 }
+MOBILE_BLOCKS = LAYOUTS[MOBILE]
 MOBILE_LAYOUTS = tuple(name for name, blocks in LAYOUTS.items() if set(blocks) <= set(MOBILE_BLOCKS))
-BLOCKS = tuple(dict.fromkeys(block for blocks in LAYOUTS.values() for block in blocks))
 ACTIVATIONS = ("silu", "relu", "relu6", "hardswish")
 PADDINGS = ("symmetric", "same")
-SE_BLOCKS = ("mbconv", "fused_mbconv", "bottleneck")
+SE_BLOCKS = tuple(name for name, kind in KINDS.items() if kind.squeezes)
 
 
 @dataclass(frozen=True)
@@ -71,25 +68,35 @@ class Stage:
             raise UserError(f"skip: {self.skip!r} is not true or false")
         if not _is_number(self.se_ratio) or not 0 <= self.se_ratio <= 1:
             raise UserError(f"se_ratio: {self.se_ratio!r} is not a number from 0 to 1")
-        if self.se_ratio and self.block not in SE_BLOCKS:
+        if self.se_ratio and not self.kind.squeezes:
             raise UserError(f"se_ratio: {self.se_ratio} but block {self.block!r} has none; blocks with it: {SE_BLOCKS}")
-        if self.groups > 1 and (self.block != "bottleneck" or self.channels // self.expansion % self.groups):
+        if self.groups > 1 and (not self.kind.groups or self.channels // self.expansion % self.groups):
             raise UserError(f"groups: {self.groups} needs block 'bottleneck' with channels/expansion divisible by it")
-        if self.block in ("separable", "basic") and self.expansion != 1:
+        if not self.kind.expands and self.expansion != 1:
             raise UserError(f"expansion: {self.expansion} but block {self.block!r} takes only 1")
-        if self.block in ("bottleneck", "preact_bottleneck") and self.channels % self.expansion:
+        if self.kind.narrows and self.channels % self.expansion:
             raise UserError(f"channels: {self.channels} is not a multiple of expansion {self.expansion}")
         object.__setattr__(self, "se_ratio", float(self.se_ratio))
 
+    @property
+    def kind(self) -> Kind:
+        """What is known of its block."""
+        return KINDS[self.block]
+
+    def is_residual(self, channels: int, stride: int) -> bool:
+        """Whether a mobile block of this stage, with so many input channels and such a stride, adds its input."""
+        return self.skip and self.kind.residual and stride == 1 and channels == self.channels
+
     def squeeze(self, channels: int) -> int:
         """The squeeze width of a block with so many input channels; 0: no squeeze-and-excitation."""
-        squeezed_from = self.channels if self.block == "bottleneck" else channels
+        squeezed_from = self.channels if self.kind.narrows else channels
         return int(squeezed_from * self.se_ratio) or 1 if self.se_ratio else 0
 
     @property
     def text(self) -> str:
         """timm's block string where timm has the block, its style elsewhere: ``ir_r2_k3_s2_e6_c24_se0.25``."""
-        parts = [_prefix(self), f"r{self.layers}", f"k{self.kernel}", f"s{self.stride}", f"e{self.expansion}"]
+        prefix = (self.expansion == 1 and self.kind.bare) or self.kind.prefix
+        parts = [prefix, f"r{self.layers}", f"k{self.kernel}", f"s{self.stride}", f"e{self.expansion}"]
         parts.append(f"c{self.channels}")
         if self.groups > 1:
             parts.append(f"g{self.groups}")
@@ -97,7 +104,7 @@ class Stage:
             parts.append(f"se{_number(self.se_ratio)}")
         if not self.skip:
             parts.append("noskip")
-        elif parts[0] == "cn":  # timm's ConvBnAct has no residual unless it is asked for
+        elif prefix == "cn":  # timm's ConvBnAct has no residual unless it is asked for
             parts.append("skip")
         return "_".join(parts)
 
@@ -219,21 +226,6 @@ class Arch:
 
 _BUT_SE_RATIO = tuple(field.name for field in fields(Stage) if field.name != "se_ratio")
 _BUT_STAGES = tuple(field.name for field in fields(Arch) if field.name != "stages")
-
-
-def _prefix(stage: Stage) -> str:
-    if stage.block == "mbconv":
-        return "ir" if stage.expansion > 1 else "ds"
-    if stage.block == "fused_mbconv":
-        return "er" if stage.expansion > 1 else "cn"
-    names = {
-        "separable": "dsa",
-        "basic": "basic",
-        "bottleneck": "bottle",
-        "preact_bottleneck": "preact",
-        "dense": "dense",
-    }
-    return names[stage.block]
 
 
 def _number(value: float) -> str:

@@ -104,7 +104,7 @@ class MobileBlock(nn.Module):
         else:
             self.block = nn.Sequential(*parts)
         self.body = {"mobilenet_v2": "conv", "mnasnet": "layers"}.get(layout, "block")
-        self.residual = stage.skip and stride == 1 and cin == stage.channels and stage.block != "separable"
+        self.residual = stage.is_residual(cin, stride)
         self.stochastic_depth = StochasticDepth(drop_path, "row")
 
     @property

@@ -8,10 +8,10 @@ Conventions (those of the EfficientNet papers' "FLOPs" and of fvcore, see README
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from search_spaces.arch import Arch, Stage
+from search_spaces.kinds import Counts
 
 
 class Cost(NamedTuple):
@@ -32,9 +32,6 @@ class Row(NamedTuple):
     channels: int
     layers: int
     cost: Cost
-
-
-Counts = tuple[int, int, int]
 
 
 def count(arch: Arch, num_classes: int = 1000) -> Cost:
@@ -67,10 +64,9 @@ def table(arch: Arch, num_classes: int = 1000) -> list[Row]:
 
 def _operator(stage: Stage) -> str:
     """``MBConv6, k5x5, SE0.25``, as the papers write it."""
-    names = {"mbconv": f"MBConv{stage.expansion}", "fused_mbconv": f"Fused-MBConv{stage.expansion}"}
     groups = f", g{stage.groups}" if stage.groups > 1 else ""
     se = f", SE{stage.se_ratio:g}" if stage.se_ratio else ""
-    return f"{names.get(stage.block, stage.block)}, k{stage.kernel}x{stage.kernel}{groups}{se}"
+    return f"{stage.kind.label.format(stage.expansion)}, k{stage.kernel}x{stage.kernel}{groups}{se}"
 
 
 def of_stem(arch: Arch) -> tuple[int, int, int, int, int]:
@@ -97,96 +93,15 @@ def of_head(arch: Arch, channels: int, side: int, num_classes: int) -> Counts:
 
 def of_stage(stage: Stage, channels: int, side: int) -> tuple[int, int, int, int, int]:
     """As ``of_stem``, for an input of so many channels and such a side."""
-    if stage.block == "dense":
+    block, out = stage.kind.count, stage.channels
+    if block is None:
         return _dense_stage(stage, channels, side)
-    block, out = _BLOCKS[stage.block], stage.channels
     params, macs, activations = block(stage, channels, stage.stride, side)
     side = -(-side // stage.stride)
     if (more := stage.layers - 1) > 0:
         p, m, a = block(stage, out, 1, side)
         params, macs, activations = params + more * p, macs + more * m, activations + more * a
     return params, macs, activations, out, side
-
-
-def _squeeze_excitation(channels: int, squeeze: int) -> Counts:
-    """Two biased 1x1 convolutions on the pooled map."""
-    weights = 2 * channels * squeeze
-    return weights + squeeze + channels, weights, squeeze + channels
-
-
-def _mbconv(stage: Stage, cin: int, stride: int, side: int) -> Counts:
-    out, mid, taps = stage.channels, cin * stage.expansion, stage.kernel * stage.kernel
-    before = side * side
-    after = before if stride == 1 else (-(-side // stride)) ** 2
-    params = (taps + out + 2) * mid + 2 * out  # depthwise, its norm, projection, its norm
-    macs = after * mid * (taps + out)
-    activations = after * (mid + out)
-    if mid != cin:  # expansion
-        params += (cin + 2) * mid
-        macs += before * cin * mid
-        activations += before * mid
-    if stage.se_ratio:
-        p, m, a = _squeeze_excitation(mid, stage.squeeze(cin))
-        params, macs, activations = params + p, macs + m, activations + a
-    return params, macs, activations
-
-
-def _fused_mbconv(stage: Stage, cin: int, stride: int, side: int) -> Counts:
-    out, mid, taps = stage.channels, cin * stage.expansion, stage.kernel * stage.kernel
-    after = side * side if stride == 1 else (-(-side // stride)) ** 2
-    if mid == cin:  # one k x k convolution
-        params = (taps * cin + 2) * out
-        macs = after * taps * cin * out
-        activations = after * out
-    else:
-        params = (taps * cin + 2 + out) * mid + 2 * out
-        macs = after * mid * (taps * cin + out)
-        activations = after * (mid + out)
-    if stage.se_ratio:
-        p, m, a = _squeeze_excitation(mid, stage.squeeze(cin))
-        params, macs, activations = params + p, macs + m, activations + a
-    return params, macs, activations
-
-
-def _separable(stage: Stage, cin: int, stride: int, side: int) -> Counts:
-    out, taps, after = stage.channels, stage.kernel**2, (-(-side // stride)) ** 2
-    return (taps + 2 + out) * cin + 2 * out, after * cin * (taps + out), after * (cin + out)
-
-
-def _basic(stage: Stage, cin: int, stride: int, side: int) -> Counts:
-    out, taps, after = stage.channels, stage.kernel**2, (-(-side // stride)) ** 2
-    weights = taps * out * (cin + out)
-    params, macs, activations = weights + 4 * out, weights * after, 2 * out * after
-    if stride > 1 or cin != out:
-        params += cin * out + 2 * out
-        macs += cin * out * after
-        activations += out * after
-    return params, macs, activations
-
-
-def _bottleneck(stage: Stage, cin: int, stride: int, side: int) -> Counts:
-    out, mid = stage.channels, stage.channels // stage.expansion
-    before, after = side * side, (-(-side // stride)) ** 2
-    spatial = stage.kernel**2 * mid * mid // stage.groups
-    params = cin * mid + spatial + mid * out + 4 * mid + 2 * out
-    macs = before * cin * mid + after * (spatial + mid * out)
-    activations = before * mid + after * (mid + out)
-    if stage.se_ratio:
-        p, m, a = _squeeze_excitation(out, stage.squeeze(cin))
-        params, macs, activations = params + p, macs + m, activations + a
-    if stride > 1 or cin != out:
-        params += cin * out + 2 * out
-        macs += cin * out * after
-        activations += out * after
-    return params, macs, activations
-
-
-def _preact_bottleneck(stage: Stage, cin: int, stride: int, side: int) -> Counts:
-    """The same convolutions as a bottleneck; norms stand before them (on cin, not out) and none on the shortcut."""
-    params, macs, activations = _bottleneck(stage, cin, stride, side)
-    out = stage.channels
-    shortcut_norm = 2 * out if stride > 1 or cin != out else 0
-    return params - 2 * out - shortcut_norm + 2 * cin, macs, activations
 
 
 def _dense_stage(stage: Stage, channels: int, side: int) -> tuple[int, int, int, int, int]:
@@ -203,13 +118,3 @@ def _dense_stage(stage: Stage, channels: int, side: int) -> tuple[int, int, int,
         activations += area * (mid + growth)
         channels += growth
     return params, macs, activations, channels, side
-
-
-_BLOCKS: dict[str, Callable[[Stage, int, int, int], Counts]] = {
-    "mbconv": _mbconv,
-    "fused_mbconv": _fused_mbconv,
-    "separable": _separable,
-    "basic": _basic,
-    "bottleneck": _bottleneck,
-    "preact_bottleneck": _preact_bottleneck,
-}

@@ -70,7 +70,7 @@ def scale(
 
 
 def _stage_width(stage: Stage, width: float, rounding: str, divisor: int) -> int:
-    if stage.block in ("bottleneck", "preact_bottleneck"):  # the inner width is what is rounded
+    if stage.kind.narrows:  # the inner width is what is rounded
         inner = math.lcm(divisor, stage.groups)
         return round_width(stage.channels // stage.expansion, width, rounding, inner) * stage.expansion
     return round_width(stage.channels, width, rounding, divisor)

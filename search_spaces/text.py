@@ -6,19 +6,10 @@ import re
 
 from search_spaces.arch import Stage
 from search_spaces.errors import UserError
+from search_spaces.kinds import KINDS
 
-BLOCKS = {
-    "ir": "mbconv",
-    "ds": "mbconv",
-    "er": "fused_mbconv",
-    "cn": "fused_mbconv",
-    "dsa": "separable",
-    "basic": "basic",
-    "bottle": "bottleneck",
-    "preact": "preact_bottleneck",
-    "dense": "dense",
-}
-UNEXPANDED = ("ds", "cn", "dsa")  # whose expansion is 1 where timm's own strings leave it out or say otherwise
+BLOCKS = {prefix: name for name, kind in KINDS.items() for prefix in (kind.prefix, kind.bare) if prefix}
+UNEXPANDED = [kind.bare for kind in KINDS.values()]  # expansion 1, which timm's own strings leave out or contradict
 FIELDS = {"k": "kernel", "s": "stride", "e": "expansion", "c": "channels", "r": "layers", "g": "groups"}
 OPTION = re.compile(r"(se|[a-z])(\d+(?:\.\d+)?(?:e-?\d+)?)")
 

@@ -15,11 +15,11 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 
 from search_spaces import UserError, constraint
-from studies import objectives, recipes
+from studies import objectives, recipes, rewards, samplers
 from studies.bounds import Count, NotNegative, Positive, Share
 from studies.train_spec import TrainSpec, check_training
 
-_ON_DEVICE = ("latency_ms", "step_time_s", "peak_memory_mb", "mnasnet", "v2")
+_ON_DEVICE = {"latency_ms", "step_time_s", "peak_memory_mb"}
 _DURATION = re.compile(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?")
 
 
@@ -83,7 +83,8 @@ class LatencySpec:
 
 @dataclass(frozen=True)
 class SearchSpec:
-    """trials: None: 64, or without limit where there is a budget. budget: wall time of one command, a text such as
+    """sampler: one of ``studies.samplers.SAMPLERS``.
+    trials: None: 64, or without limit where there is a budget. budget: wall time of one command, a text such as
     ``2h``, ``90m``, ``1h30m`` or seconds as a number, without confirmation; no trial is started that would not end in
     it, and one that runs when it ends pauses once its state is saved.
 
@@ -98,7 +99,7 @@ class SearchSpec:
     trials at a time, and recorded, since they decide what is proposed.
     """
 
-    sampler: Literal["random", "evolution", "tpe", "nsga2", "predictor"] = "predictor"
+    sampler: str = "predictor"
     trials: Count | None = None
     budget: str | float | None = None
     objectives: tuple[str, ...] = ("top1", "latency_ms")
@@ -173,7 +174,8 @@ class Spec:
     def uses_device(self) -> bool:
         """Whether anything that was measured on the device decides: latency, step time or memory."""
         named = (*self.search.objectives, *(limit.metric for limit in self.constraints))
-        return any(name.partition(":")[0] in _ON_DEVICE for name in named)
+        parts = {part for name in named for part in rewards.INGREDIENTS.get(name.partition(":")[0], (name,))}
+        return bool(_ON_DEVICE & parts)
 
 
 # What a run folder's spec.yaml says beside the spec; ignored where it is read as one.
@@ -199,6 +201,7 @@ def parse(data: Mapping[str, Any]) -> Spec:
         where = ".".join(str(part) for part in first["loc"] if part not in ("int", "float", "str"))
         reason = first["msg"].lower().replace("valid tuple", "list")
         raise UserError(f"{where}: {first['input']!r} is wrong: {reason}") from None
+    samplers.check_name(spec.search.sampler)
     objectives.check(spec.search.objectives)
     _ = spec.constraints, spec.search.budget_s
     if spec.search.early_stop == "asha":

@@ -7,7 +7,9 @@ import pytest
 
 from search_spaces import Arch, Stage, UserError, load
 from search_spaces.arch import BLOCKS
+from search_spaces.kinds import KINDS
 from search_spaces.published import catalogue
+from search_spaces.text import stage_of
 
 SMALL = Arch((Stage("mbconv", 3, 1, 4, 16, 1),), stem_channels=8, head_channels=0, resolution=32)
 
@@ -186,6 +188,17 @@ WRONG = {
     "schema": (content(schema=2), r"schema: 2 is not 1"),
     "no mapping": ([1, 2], r"arch: .* is not a mapping"),
 }
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_block_s_text_is_read_back_and_its_own(block):
+    kind, stages = KINDS[block], [Stage(block, 3, 2, 1, 8, 2), Stage(block, 3, 1, 1, 8, 2, skip=False)]
+    stages += [Stage(block, 3, 1, 4, 8, 1)] if kind.expands else []
+    stages += [Stage(block, 3, 1, 1, 8, 1, 0.25)] if kind.squeezes else []
+    stages += [Stage(block, 3, 1, 1, 8, 1, groups=4)] if kind.groups else []
+    assert [stage_of(stage.text) for stage in stages] == stages
+    others = {prefix for name, other in KINDS.items() if name != block for prefix in (other.prefix, other.bare)}
+    assert not {kind.prefix, kind.bare} - {""} & others
 
 
 @pytest.mark.parametrize(("data", "message"), WRONG.values(), ids=list(WRONG))

@@ -9,9 +9,11 @@ from torch import nn
 from torchvision.ops import StochasticDepth
 
 from search_spaces import Arch, Stage, UserError, load
+from search_spaces.arch import MOBILE_BLOCKS
 from search_spaces.blocks import Conv2dSame, MobileBlock, PreActBottleneck, ResidualBlock
 from search_spaces.build import build_model
 from search_spaces.cost import count
+from search_spaces.kinds import KINDS
 from search_spaces.scaling import scale
 
 # one network of each layout and block
@@ -203,10 +205,11 @@ def test_densenets_that_torchvision_cannot_build(arch, message):
         build_model(arch)
 
 
+@pytest.mark.parametrize("block", MOBILE_BLOCKS)
 @pytest.mark.parametrize("activation", ["silu", "relu", "relu6", "hardswish"])
-def test_zero_init_leaves_no_parameter_without_gradient_for_ever(activation):
+def test_zero_init_leaves_no_parameter_without_gradient_for_ever(activation, block):
     """A ReLU after a norm that starts at zero would pass no gradient, in the first step or any later one."""
-    stages = (Stage("fused_mbconv", 3, 1, 1, 8, 2), Stage("mbconv", 3, 2, 4, 16, 2))
+    stages = (Stage(block, 3, 1, 1, 8, 2), Stage(block, 3, 2, 4 if KINDS[block].expands else 1, 16, 2))
     arch = Arch(stages, stem_channels=8, head_channels=32, resolution=16, activation=activation)
     torch.manual_seed(0)
     model = build_model(arch, 2, zero_init_residual=True)

@@ -11,8 +11,10 @@ from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch.utils.flop_counter import FlopCounterMode
 
 from search_spaces import Arch, Stage, load
+from search_spaces.arch import MOBILE_BLOCKS
 from search_spaces.build import build_model
 from search_spaces.cost import Cost, count, table
+from search_spaces.kinds import KINDS
 from search_spaces.published import catalogue
 from search_spaces.space_file import builtin_spaces, load_space
 
@@ -136,9 +138,15 @@ def test_random_networks_equal_fvcore(space, seed):
 
 
 @pytest.mark.parametrize("padding", ["symmetric", "same"])
-@pytest.mark.parametrize("expansion", [1, 4])
-@pytest.mark.parametrize("block", ["mbconv", "fused_mbconv"])
-def test_squeeze_and_excitation_equals_fvcore(block, expansion, padding):
-    stages = [Stage(block, 5, stride, expansion, 24, 2, se_ratio) for stride, se_ratio in [(1, 0.1), (2, 0.01), (2, 1)]]
+@pytest.mark.parametrize("block", MOBILE_BLOCKS)
+def test_every_mobile_block_equals_fvcore(block, padding):
+    """With all that it may have: kernels, strides, residual connections, expansion, squeeze-and-excitation."""
+    kind = KINDS[block]
+    shapes = [(3, 1, 1.0), (5, 1, 0.1), (5, 2, 0.01)]
+    stages = [
+        Stage(block, kernel, stride, expansion, 24, 2, se_ratio if kind.squeezes else 0.0)
+        for expansion in ((1, 4) if kind.expands else (1,))
+        for kernel, stride, se_ratio in shapes
+    ]
     arch = Arch(tuple(stages), stem_channels=16, head_channels=32, resolution=33, padding=padding)
     assert fvcore_cost(arch, 7) == count(arch, 7)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from importlib.util import find_spec
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -109,6 +110,12 @@ def test_onnxruntime_has_a_key_of_its_own(monkeypatch):
     monkeypatch.setattr(modes, "find_spec", lambda name: "found")
     eager, onnx = (modes.key_of(LatencySpec(mode=mode), 16, "x", "cpu") for mode in ("eager", "onnxruntime"))
     assert {name for name in eager if eager[name] != onnx[name]} == {"runtime", "memory_format"}
+
+
+def test_every_mode_of_a_spec_has_a_runtime():
+    names, _ = get_args(get_type_hints(LatencySpec)["mode"])
+    assert get_args(names) == tuple(modes.RUNTIMES)
+    assert {kind for runtime in modes.RUNTIMES.values() for kind in runtime.kinds} == set(modes.MODES)
 
 
 def test_json_holds_the_contract(printed, small):

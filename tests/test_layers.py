@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from nas.export.targets import TARGETS
+from nas.latency.modes import RUNTIMES
+from studies import samplers
+
 ROOT = Path(__file__).parents[1]
 LAYERS = ["search_spaces", "studies", "reports", "nas"]  # from the bottom up
 SOURCES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
@@ -23,18 +27,23 @@ def modules(layer):
     return [name for path in SOURCES if (name := module_name(path)).split(".")[0] == layer and "__main__" not in name]
 
 
-def imported(path):
-    """Top-level names of everything that a file imports anywhere, in functions too, but for TYPE_CHECKING blocks."""
+def imported_modules(path):
+    """Full names of everything that a file imports anywhere, in functions too, but for TYPE_CHECKING blocks."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: a relative import"
-            yield node.module.split(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported(path):
+    """Their top-level names."""
+    return {name.split(".")[0] for name in imported_modules(path)}
 
 
 @pytest.fixture
@@ -53,7 +62,7 @@ def loaded_by(run_python):
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
 def test_no_module_imports_a_layer_above_its_own(path):
     own = LAYERS.index(module_name(path).split(".")[0])
-    assert set(imported(path)) & set(LAYERS[own + 1 :]) == set()
+    assert imported(path) & set(LAYERS[own + 1 :]) == set()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
@@ -65,7 +74,7 @@ def test_no_module_imports_what_its_layer_may_not(path):
         "reports": {"torch", "torchvision", "fvcore", "ray", "optuna"},
         "nas": set(),
     }
-    assert set(imported(path)) & forbidden[name.split(".")[0]] == set()
+    assert imported(path) & forbidden[name.split(".")[0]] == set()
 
 
 def test_search_spaces_needs_the_standard_library_and_yaml_only(loaded_by):
@@ -112,4 +121,28 @@ ABOVE_PAGES = {"folder.py"}  # of a run folder of any kind, its page
 def test_words_and_figures_know_nothing_of_pages(path):
     """In reports, too, imports go down: pages, what is drawn, words and records."""
     if path.parent.name != "pages" and path.name not in ABOVE_PAGES:
-        assert not [name for name in imported(path) if name.startswith("reports.pages")]
+        assert not [name for name in imported_modules(path) if name.startswith("reports.pages")]
+
+
+PLACES = {
+    **{name: entry.place for name, entry in TARGETS.items()},
+    **{name: runtime.place for name, runtime in RUNTIMES.items()},
+    **samplers.PLACES,
+}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_what_a_table_names_is_there(place):
+    """Read, not imported: some need packages of an extra."""
+    module, _, name = place.partition(":")
+    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
+    assert name in {node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_values_are_frozen(path):
+    """Every dataclass, but for the state of a training, which is no value."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        for decorator in node.decorator_list if isinstance(node, ast.ClassDef) else ():
+            if "dataclass" in (text := ast.unparse(decorator)) and node.name != "_Training":
+                assert "frozen=True" in text, node.name

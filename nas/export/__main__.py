@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.export.targets import TARGETS
 from search_spaces import UserError, command
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from nas.export.target import Target
     from nas.export.writing import Exported
 
+NEWLINE = "\n"
 EXPORTS, UNSAFE = Path("exports"), re.compile(r"[^A-Za-z0-9_+-]")
-EPILOG = """\
+EPILOG = f"""\
 examples:
   python -m nas.export efficientnet_b0 --to timm
   python -m nas.export efficientnet_b0 --weights efficientnet_b0_rwightman-7f5810bc.pth --to torchvision,onnx
@@ -31,12 +33,7 @@ examples:
   python -m nas.export --from timm:tf_efficientnetv2_b1 --to json   # an Arch of timm's network, to search or scale
 
 targets (--to, several with commas between):
-  torchvision  a page of Python that needs torch and torchvision only, and weights
-  timm         a page of Python with an arch_def for timm's EfficientNet, and weights
-  keras        a page of Python for Keras 3, any backend, and weights
-  onnx         an ONNX file with a free batch size
-  executorch   a program for phones, by XNNPACK, for one image a call
-  json, yaml   the network itself, and weights: nas.load("network.json") in Python
+{NEWLINE.join(f"  {name:<11}  {entry.description}" for name, entry in TARGETS.items())}
 
 weights: those that a confirmation (nas.search --confirm) has trained, of the seed that validated best; or of a file
 (--weights) that fits the network, as torchvision's for published ones; or freshly initialised.

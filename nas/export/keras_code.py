@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from nas.export import code
 from nas.export.network import Network
-from nas.export.target import CODE, Loaded, Target, run_code
+from nas.export.target import CODE, Loaded, Target, run_code, unknown_block
 from nas.export.torchvision_code import rows
 from search_spaces import Arch
 from search_spaces.arch import MOBILE_LAYOUTS, Stage
 
+BLOCKS = ("mbconv", "fused_mbconv", "separable")  # that templates/keras.txt has
 WEIGHTS = "model.weights.h5"
 ACTIVATIONS = {"silu": "silu", "relu": "relu", "relu6": "relu6", "hardswish": "hard_silu"}
 SYMMETRIC = '''    pad = "same"
@@ -39,7 +40,7 @@ class Keras(Target):
             return f"layout is {arch.layout!r}, the export to Keras has {', '.join(MOBILE_LAYOUTS)}"
         if arch.stem_pool:
             return "stem_pool: the export to Keras has no pooling after the stem"
-        return None
+        return unknown_block(arch, BLOCKS)
 
     def write(self, network: Network, model: nn.Module, folder: Path) -> None:
         (folder / CODE).write_text(_source(network), encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,14 @@ class Target(Protocol):
 
 def stage_name(index: int, arch: Arch) -> str:
     return f"stage {index} ({arch.stages[index].text})"
+
+
+def unknown_block(arch: Arch, known: Collection[str]) -> str | None:
+    """The first stage whose block a target does not have, as an obstacle."""
+    for index, stage in enumerate(arch.stages):
+        if stage.block not in known:
+            return f"{stage_name(index, arch)}: block {stage.block!r} is not one of {', '.join(known)}"
+    return None
 
 
 def torch_loaded(model: nn.Module, resolution: int) -> Loaded:

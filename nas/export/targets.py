@@ -7,14 +7,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from nas.export.target import Target
 from search_spaces import UserError
+
+if TYPE_CHECKING:
+    from nas.export.target import Target
 
 
 @dataclass(frozen=True)
 class Entry:
-    """modules: what has to be importable; extra: the extra of this project that brings them."""
+    """place: MODULE:CLASS. description: for ``--help``, after "writes". modules: what has to be importable; extra: the
+    extra of this project that brings them."""
 
     place: str
     description: str
@@ -23,18 +27,40 @@ class Entry:
 
 
 TARGETS = {
-    "torchvision": Entry("nas.export.torchvision_code:Torchvision", "Python code for torchvision, weights"),
-    "timm": Entry("nas.export.timm_code:Timm", "arch_def and arguments for timm, weights", ("timm",), "timm"),
-    "keras": Entry("nas.export.keras_code:Keras", "Python code for Keras 3, weights", ("keras",), "keras"),
-    "onnx": Entry("nas.export.onnx_file:Onnx", "ONNX file", ("onnx", "onnxscript", "onnxruntime"), "onnx"),
-    "executorch": Entry(
-        "nas.export.executorch_file:ExecuTorch", "program for ExecuTorch (phones)", ("executorch",), "executorch"
+    "torchvision": Entry(
+        "nas.export.torchvision_code:Torchvision",
+        "a page of Python that needs torch and torchvision only, and weights",
     ),
-    "json": Entry("nas.export.arch_file:Json", "the Arch as JSON, weights"),
-    "yaml": Entry("nas.export.arch_file:Yaml", "the Arch as YAML, weights"),
+    "timm": Entry(
+        "nas.export.timm_code:Timm",
+        "a page of Python with an arch_def for timm's EfficientNet, and weights",
+        ("timm",),
+        "timm",
+    ),
+    "keras": Entry(
+        "nas.export.keras_code:Keras",
+        "a page of Python for Keras 3, any backend, and weights",
+        ("keras",),
+        "keras",
+    ),
+    "onnx": Entry(
+        "nas.export.onnx_file:Onnx",
+        "an ONNX file with a free batch size",
+        ("onnx", "onnxscript", "onnxruntime"),
+        "onnx",
+    ),
+    "executorch": Entry(
+        "nas.export.executorch_file:ExecuTorch",
+        "a program for phones, by XNNPACK, for one image a call",
+        ("executorch",),
+        "executorch",
+    ),
+    "json": Entry(
+        "nas.export.arch_file:Json",
+        'the network itself as JSON, and weights: nas.load("network.json") in Python',
+    ),
+    "yaml": Entry("nas.export.arch_file:Yaml", "the same as YAML"),
 }
-
-
 BACKENDS = ("torch", "jax", "tensorflow", "openvino")  # of Keras
 
 

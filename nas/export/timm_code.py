@@ -10,10 +10,21 @@ from torch import nn
 
 from nas.export import code
 from nas.export.network import Network
-from nas.export.target import CODE, WEIGHTS, Loaded, Target, run_code, save_in_order, stage_name, torch_loaded
+from nas.export.target import (
+    CODE,
+    WEIGHTS,
+    Loaded,
+    Target,
+    run_code,
+    save_in_order,
+    stage_name,
+    torch_loaded,
+    unknown_block,
+)
 from search_spaces import Arch
 from search_spaces.arch import MOBILE_LAYOUTS, Stage
 
+BLOCKS = ("mbconv", "fused_mbconv", "separable")  # whose block strings mean the same to timm
 SQUEEZE = '''
 
 def squeeze(width):
@@ -46,6 +57,8 @@ class Timm(Target):
             return f"stem_stride is {arch.stem_stride}, timm's EfficientNet has 2"
         if arch.stem_pool:
             return "stem_pool: timm's EfficientNet has no pooling after the stem"
+        if unknown := unknown_block(arch, BLOCKS):
+            return unknown
         width = arch.stem_channels
         for index, stage in enumerate(arch.stages):
             for cin in [width, stage.channels][: stage.layers]:

@@ -9,9 +9,21 @@ from torch import nn
 from nas.export import code
 from nas.export.network import Network
 from nas.export.residual_code import residual
-from nas.export.target import CODE, WEIGHTS, Loaded, Target, run_code, save_in_order, stage_name, torch_loaded
+from nas.export.target import (
+    CODE,
+    WEIGHTS,
+    Loaded,
+    Target,
+    run_code,
+    save_in_order,
+    stage_name,
+    torch_loaded,
+    unknown_block,
+)
 from search_spaces import Arch
+from search_spaces.arch import MOBILE_LAYOUTS
 
+MOBILE = ("mbconv", "fused_mbconv", "separable")  # blocks that templates/torchvision_mobile.txt has
 CONFIGS = {"mbconv": "MBConvConfig", "fused_mbconv": "FusedMBConvConfig"}
 CONV_SAME = '''class ConvSame(nn.Conv2d):
     """TensorFlow's SAME padding: at even sizes with stride 2 the odd pixel goes bottom and right."""
@@ -34,7 +46,7 @@ class Torchvision(Target):
     packages, tolerance, batches = ("torch", "torchvision"), 1e-5, (1, 2)
 
     def obstacle(self, arch: Arch) -> str | None:
-        return None
+        return unknown_block(arch, MOBILE) if arch.layout in MOBILE_LAYOUTS else None
 
     def write(self, network: Network, model: nn.Module, folder: Path) -> None:
         text = _source(network)

@@ -70,7 +70,7 @@ def _network(name: str, args: argparse.Namespace) -> Sized:
         from nas.latency.modes import check_packages
         from nas.latency.onnx_model import read
 
-        check_packages(("onnxruntime",))
+        check_packages("onnxruntime", ("onnxruntime",))
         return read(Path(name), args.resolution, args.batch or 1)
     from search_spaces import load
 

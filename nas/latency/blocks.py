@@ -91,7 +91,7 @@ def blocks_of(arch: Arch) -> Iterator[Block]:
         shape = stage.block, stage.expansion, stage.kernel
         for layer in range(stage.layers):
             stride, out = stage.stride if layer == 0 else 1, stage.channels
-            skip = stage.skip and stride == 1 and channels == out and stage.block != "separable"
+            skip = stage.is_residual(channels, stride)
             yield Block(*shape, stride, channels, out, side, stage.squeeze(channels), skip, *how)
             channels, side = out, -(-side // stride)
     yield Block("head", 1, 1, 1, channels, arch.head_channels, side, 0, False, *how)

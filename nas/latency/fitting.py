@@ -25,7 +25,7 @@ from nas import environment
 from nas.latency import checks, runtimes
 from nas.latency.blocks import Block, blocks_of
 from nas.latency.measure import call_of, key_here, measure, reference_of
-from nas.latency.modes import resolve, without
+from nas.latency.modes import RUNTIMES, resolve, without
 from nas.latency.predictor import Predictor, Table, fit
 from nas.latency.trial import doubt
 from nas.latency.watch import CpuWatch, GpuWatch
@@ -199,7 +199,7 @@ def _blocks(
 ) -> list[tuple[Block, float, float]]:
     """Each with its median ms, and the reference's; made again where something disturbed most of it."""
     mode, dtype = resolve(spec, device.type)
-    watch = GpuWatch(device, launches=mode != "cuda_graph") if device.type == "cuda" else CpuWatch(spec.threads)
+    watch = GpuWatch(device, launches=not RUNTIMES[mode].queued) if device.type == "cuda" else CpuWatch(spec.threads)
     times: np.ndarray | None = None
     with runtimes.settings(spec.threads):
         with lease.sharing():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from nas.latency import modes
 from search_spaces import UserError, command
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ def parser() -> command.Parser:
     p.add_argument("network", nargs="?", metavar="NAME|FILE", help="a published network, or a .json or .onnx file")
     where = "cpu, cuda (default where there is a GPU), or another device: ssh:[USER@]HOST[:PORT][/PATH/TO/PYTHON]"
     p.add_argument("--device", metavar="DEVICE", help=where)
-    modes = "eager (default on cpu), compile, cuda_graph (default on cuda), onnxruntime (needs the extra onnx)"
-    p.add_argument("--mode", "--runtime", metavar="MODE", help=modes)
+    p.add_argument("--mode", "--runtime", metavar="MODE", help=modes.described())
     p.add_argument("--dtype", metavar="TYPE", help="float32 (cpu), float16 (default on cuda) or bfloat16")
     p.add_argument("--batch", type=command.positive_int, metavar="N", help="images a call (default 1)")
     p.add_argument("--threads", type=command.positive_int, metavar="N", help="on cpu (default 1)")

@@ -17,7 +17,7 @@ from torch import nn
 from nas.environment import device_name
 from nas.latency import protocol, runtimes
 from nas.latency.checks import Counters
-from nas.latency.modes import key_of, resolve
+from nas.latency.modes import RUNTIMES, key_of, resolve
 from nas.latency.protocol import Network
 from nas.latency.watch import CpuWatch, GpuWatch
 from nas.lease import HOLD_S, NO_LEASE, Deferred, Lease
@@ -92,7 +92,7 @@ class Local:
     ) -> None:
         self._calls, self._timer, self._unchecked = calls, runtimes.timer(device, mode), unchecked
         gpu = device.type == "cuda"
-        self._watch = GpuWatch(device, launches=mode != "cuda_graph") if gpu else CpuWatch(threads)
+        self._watch = GpuWatch(device, launches=not RUNTIMES[mode].queued) if gpu else CpuWatch(threads)
 
     @property
     def unchecked(self) -> tuple[str, ...]:

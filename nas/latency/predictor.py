@@ -23,13 +23,14 @@ from sklearn.isotonic import IsotonicRegression
 
 from nas.latency.blocks import Block, blocks_of
 from search_spaces import Arch, UserError, cost
+from search_spaces.arch import MOBILE_BLOCKS
 from search_spaces.constraint import Constraint
 from search_spaces.space import SearchSpace
 from studies.ledger import TRUSTED
 
 SCHEMA = 1
-FEATURES = ("stem_and_head", "mbconv", "fused_mbconv", "separable", "blocks", "macs", "activations", "params")
-SUMS = 4  # of the features, sums of the table by kind of block in ms
+FEATURES = ("stem_and_head", *MOBILE_BLOCKS, "blocks", "macs", "activations", "params")
+SUMS = 1 + len(MOBILE_BLOCKS)  # of the features, sums of the table by kind of block in ms
 PENALTIES = np.logspace(-4, 1, 11)  # of the ridge, for features with a mean of 1
 HUBER = 1.5  # standard deviations (by the median) beyond which a network counts less: its measurement may be wrong
 LEAST = 3  # networks to fit on; how many it takes to predict well is another matter

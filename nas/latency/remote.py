@@ -198,7 +198,7 @@ def _mode(spec: LatencySpec, device: RemoteDevice) -> str:
     if mode is None:
         missing = " or ".join(RUNTIMES[mode] for mode in asked)
         raise UserError(f"device: {device.address}: {missing} is not installed there: pip install {RUNTIMES[asked[0]]}")
-    resolve(replace(spec, mode=mode), "cpu", TO_ONNX)  # type: ignore[arg-type]
+    resolve(replace(spec, mode=mode), "cpu", TO_ONNX if mode == "onnxruntime" else ())  # type: ignore[arg-type]
     if spec.threads > (cores := device.description["cores"]):
         raise UserError(f"latency.threads: {spec.threads} is more than the {cores} cores of {device.address}")
     return mode

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import importlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nas.latency.modes import RUNTIMES
 from search_spaces import UserError
 
 Call = Callable[[], Any]
@@ -32,7 +34,9 @@ def prepare(model: nn.Module, x: torch.Tensor, mode: str, threads: int) -> Call:
         model = copy.deepcopy(model).eval().to(x.device, x.dtype)
         model = model.to(memory_format=torch.channels_last)
     x = x.contiguous(memory_format=torch.channels_last)
-    return {"eager": _eager, "compile": _compiled, "cuda_graph": _graph, "onnxruntime": _onnx}[mode](model, x, threads)
+    module, _, function = RUNTIMES[mode].place.partition(":")
+    call: Call = getattr(importlib.import_module(module), function)(model, x, threads)
+    return call
 
 
 def timer(device: torch.device, mode: str) -> Timer:
@@ -40,7 +44,7 @@ def timer(device: torch.device, mode: str) -> Timer:
     does not count. Other modes on CUDA: between events around each call, one at a time, so that launches do count."""
     if device.type != "cuda":
         return _wall_times
-    return _queued_times if mode == "cuda_graph" else _single_times
+    return _queued_times if RUNTIMES[mode].queued else _single_times
 
 
 @contextmanager
@@ -61,35 +65,35 @@ def settings(threads: int) -> Iterator[None]:
             gc.enable()
 
 
-def _eager(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
+def eager(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
     return lambda: model(x)
 
 
-def _compiled(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
+def compiled(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
     """Compiled here and now. torch stops compiling after some networks of one class and runs the next eagerly, without
     a word; the limit is lifted, and would be an error. Raises UserError where nothing can be compiled."""
-    compiled = torch.compile(model, fullgraph=True, dynamic=False)
+    fast = torch.compile(model, fullgraph=True, dynamic=False)
     try:
         with torch._dynamo.config.patch(recompile_limit=100_000, accumulated_recompile_limit=100_000):
-            compiled(x)
+            fast(x)
     except torch._dynamo.exc.BackendCompilerFailed as error:
         raise UserError(f"latency.mode: 'compile' does not work here: {str(error).splitlines()[0]}") from None
-    return lambda: compiled(x)
+    return lambda: fast(x)
 
 
-def _graph(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
+def graph(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
     side = torch.cuda.Stream(x.device)
     side.wait_stream(torch.cuda.current_stream(x.device))
     with torch.cuda.stream(side):
         for _ in range(CAPTURE_WARM_UP):
             model(x)
     torch.cuda.current_stream(x.device).wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    captured = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(captured):
         output = model(x)
 
     def replay(held: Any = (model, x, output)) -> None:  # the graph reads and writes their memory
-        graph.replay()
+        captured.replay()
 
     return replay
 
@@ -133,7 +137,7 @@ def onnx_inference(content: bytes | str, threads: int) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _onnx(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
+def onnx(model: nn.Module, x: torch.Tensor, threads: int) -> Call:
     session = onnx_session(model, x, threads)
     binding = session.io_binding()
     binding.bind_cpu_input(session.get_inputs()[0].name, x.contiguous().numpy())

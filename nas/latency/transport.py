@@ -21,7 +21,6 @@ from search_spaces import UserError
 Transport = Callable[[str], list[str]]
 """The command that runs a line of Python on the device, whose stdin, stdout and stderr are the line's."""
 
-FORMS = "local:[/path/to/python] or ssh:[user@]host[:port][/path/to/python]"
 PYTHON = "python3"  # on a device, where the address names none
 CONNECT_S = 15  # until ssh gives up
 ANSWER_S = 10.0  # for an answer to come, beside what the agent may take
@@ -42,11 +41,12 @@ class DeviceLost(UserError):
 
 
 def device_of(address: str) -> Transport:
-    """Raises UserError where ``address`` has none of the ``FORMS``."""
+    """Raises UserError where ``address`` is of none of the ``SCHEMES``."""
     scheme, _, rest = address.partition(":")
-    transport = SCHEMES[scheme](rest) if scheme in SCHEMES else None
+    transport = SCHEMES[scheme][1](rest) if scheme in SCHEMES else None
     if not transport:
-        raise UserError(f"device: {address!r} is not an address of a device, allowed are {FORMS}")
+        forms = " or ".join(form for form, _ in SCHEMES.values())
+        raise UserError(f"device: {address!r} is not an address of a device, allowed are {forms}")
     return transport
 
 
@@ -77,7 +77,11 @@ def _ssh(rest: str) -> Transport | None:
     return command
 
 
-SCHEMES: dict[str, Callable[[str], Transport | None]] = {"local": _local, "ssh": _ssh}
+# How an address is written, and what makes a transport of what comes after its colon, or None of what is wrong.
+SCHEMES: dict[str, tuple[str, Callable[[str], Transport | None]]] = {
+    "local": ("local:[/path/to/python]", _local),
+    "ssh": ("ssh:[user@]host[:port][/path/to/python]", _ssh),
+}
 
 
 class Connection:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from search_spaces import Arch
+from search_spaces import Arch, UserError
+from search_spaces.space import SearchSpace
 from studies.ledger import Curve, Outcome
 from studies.objectives import direction
 
@@ -16,6 +17,21 @@ Allowed = Callable[[Arch], bool]
 """Whether a network is new and keeps the limits on what can be counted."""
 Losses = tuple[float, ...]
 """The objectives' values, negated where more is better: less is better in each."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a sampler is made of, and may use or not. population: for samplers that have one. num_classes: of the
+    networks that are trained, for what is counted."""
+
+    space: SearchSpace
+    objectives: tuple[str, ...]
+    population: int
+    num_classes: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.population < 2:
+            raise UserError(f"population: {self.population} is not an integer >= 2")
 
 
 class Sampler(Protocol):

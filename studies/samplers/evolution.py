@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Sequence
 
 from search_spaces import Arch
-from search_spaces.space import SearchSpace
 from studies.ledger import Curve, Outcome
-from studies.samplers.base import Allowed, Tried, tried
+from studies.samplers.base import Allowed, Problem, Tried, tried
 from studies.samplers.random_search import RandomSearch
 from studies.samplers.ranking import fitness
 
@@ -24,10 +22,10 @@ class Evolution:
     the limits least stand in. Until there are ``population`` of both, networks are drawn at random.
     """
 
-    def __init__(self, space: SearchSpace, objectives: Sequence[str], population: int) -> None:
-        self.space, self.objectives, self.population = space, tuple(objectives), population
-        self._random = RandomSearch(space)
-        self._alive: deque[Tried] = deque(maxlen=population)
+    def __init__(self, problem: Problem) -> None:
+        self.space, self.objectives, self.population = problem.space, problem.objectives, problem.population
+        self._random = RandomSearch(problem)
+        self._alive: deque[Tried] = deque(maxlen=problem.population)
         self._rejected: list[Tried] = []
         self._fitness: list[tuple[tuple[float, ...], Arch]] = []  # of those that breed; empty when out of date
 

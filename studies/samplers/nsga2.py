@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from typing import Any
 
 import optuna
 
 from search_spaces import Arch
-from search_spaces.space import SearchSpace
 from studies.ledger import Curve, Outcome
-from studies.samplers.base import Allowed, tried
+from studies.samplers.base import Allowed, Problem, tried
 from studies.samplers.optuna_trials import REDRAWS, as_trial, distributions, new_study, seed_from
 
 
@@ -19,9 +17,9 @@ class NSGA2:
     """Holds the parents, and their children as they are learned; when those are ``population`` many, Optuna selects the
     next parents from both. So an ask costs the same after ten trials and after ten thousand."""
 
-    def __init__(self, space: SearchSpace, objectives: Sequence[str], population: int) -> None:
-        self.space, self.objectives, self.population = space, tuple(objectives), population
-        self._searched = distributions(space)
+    def __init__(self, problem: Problem) -> None:
+        self.space, self.objectives, self.population = problem.space, problem.objectives, problem.population
+        self._searched = distributions(problem.space)
         self._parents: list[optuna.trial.FrozenTrial] = []
         self._children: list[optuna.trial.FrozenTrial] = []
 

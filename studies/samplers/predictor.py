@@ -7,7 +7,6 @@ optimisation with a predictor that knows its doubt).
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,9 +14,8 @@ import moocore
 import numpy as np
 
 from search_spaces import Arch
-from search_spaces.space import SearchSpace
 from studies.ledger import Curve, Outcome
-from studies.samplers.base import Allowed
+from studies.samplers.base import Allowed, Problem
 from studies.samplers.belief import START, Belief
 from studies.samplers.features import COST_COLUMNS, Features
 from studies.samplers.improvement import expected_improvement
@@ -47,10 +45,10 @@ class Predictor:
     has rejected a network, by the probability that others keep it.
     """
 
-    def __init__(self, space: SearchSpace, objectives: Sequence[str], num_classes: int) -> None:
-        self.space, self.objectives = space, tuple(objectives)
-        self._features = Features(space, num_classes)
-        self._belief = Belief(objectives)
+    def __init__(self, problem: Problem) -> None:
+        self.space, self.objectives = problem.space, problem.objectives
+        self._features = Features(problem.space, problem.num_classes)
+        self._belief = Belief(problem.objectives)
 
     def learn(self, arch: Arch, outcome: Outcome, curve: Curve = ()) -> None:
         self._belief.learn(arch, self._features.row(arch), outcome, curve)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 
 from search_spaces import Arch
-from search_spaces.space import SearchSpace
 from studies.ledger import Curve, Outcome
-from studies.samplers.base import Allowed
+from studies.samplers.base import Allowed, Problem
 
 DRAWS = 5000
 
@@ -15,8 +14,8 @@ DRAWS = 5000
 class RandomSearch:
     """Every allowed network with equal probability: drawn from the whole space until one is allowed."""
 
-    def __init__(self, space: SearchSpace) -> None:
-        self.space = space
+    def __init__(self, problem: Problem) -> None:
+        self.space = problem.space
 
     def propose(self, rng: random.Random, allowed: Allowed) -> Arch | None:
         for _ in range(DRAWS):

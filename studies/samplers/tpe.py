@@ -9,9 +9,8 @@ from typing import Any
 import optuna
 
 from search_spaces import Arch
-from search_spaces.space import SearchSpace
 from studies.ledger import Curve, Outcome
-from studies.samplers.base import Allowed, Tried, tried
+from studies.samplers.base import Allowed, Problem, Tried, tried
 from studies.samplers.optuna_trials import REDRAWS, as_trial, distributions, new_study, seed_from
 from studies.samplers.ranking import remembered
 
@@ -24,9 +23,9 @@ class TPE:
     """Optuna's sampler on what was learned, which it sorts into good and bad networks, and proposes what is more
     likely among the good."""
 
-    def __init__(self, space: SearchSpace, objectives: Sequence[str]) -> None:
-        self.space, self.objectives = space, tuple(objectives)
-        self._searched = distributions(space)
+    def __init__(self, problem: Problem) -> None:
+        self.space, self.objectives = problem.space, problem.objectives
+        self._searched = distributions(problem.space)
         self._known: list[Tried] = []
         self._study = new_study(len(self.objectives))
 
