@@ -84,3 +84,35 @@ def folder(tmp_path):
     from images import photos
 
     return photos(tmp_path / "photos")
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory):
+    """The run folder of a made-up search, ``made up``, with trials of every fate but running. Only to be read."""
+    import made_up_run
+
+    return made_up_run.write(tmp_path_factory.mktemp("runs") / "made up", 40, constraints=("latency_ms<=3",))
+
+
+@pytest.fixture(scope="session")
+def trials(searched):
+    """Those of ``searched``."""
+    from studies import ledger
+
+    return ledger.read(searched)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """40 scans of each digit at 16 px."""
+    from nas import data
+
+    return data.load("digits", 16, seed=0, max_per_class=40)
+
+
+@pytest.fixture(scope="session")
+def space():
+    """v2 at a quarter of its width, for ``digits``."""
+    from search_spaces.space_file import load_space
+
+    return load_space("v2", width=0.25, resolution=16)

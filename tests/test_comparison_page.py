@@ -1,11 +1,11 @@
 """The page of several searches: its figures and tables, and whatever a run folder may hold."""
 
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
+from html_page import Page
 from run_folders import make_comparison
-from test_comparison import GOOD, POOR, SPACE, compared, folder
+from test_comparison import GOOD, POOR, compared, folder
 from test_report import HOSTILE, KEY, ok
 
 from reports import comparison
@@ -15,28 +15,8 @@ from search_spaces import UserError
 from studies.ledger import Latency, Outcome
 
 
-class Text(HTMLParser):
-    """The page's words, its tags, and what stands in a tag of each kind."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.words, self.tags, self._skip = "", [], False
-        self.feed(path.read_text(encoding="utf-8"))
-        self.words = self.words.replace(SPACE, " ")
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self._skip = tag in ("script", "style")
-
-    def handle_endtag(self, tag):
-        self._skip = False
-
-    def handle_data(self, data):
-        self.words += "" if self._skip else data + " "
-
-
 def page(tmp_path, *folders):
-    return Text(make_comparison(folders, tmp_path / "comparison.html"))
+    return Page(make_comparison(folders, tmp_path / "comparison.html").read_text(encoding="utf-8"))
 
 
 # Names
@@ -53,7 +33,7 @@ def test_what_others_wrote_is_shown_as_text(tmp_path):
     name = "<script>alert(1)< §µ %{x} run"
     one = folder(tmp_path / name, [*GOOD, Outcome("failed", error=HOSTILE)], command=HOSTILE, data={"source": HOSTILE})
     path = make_comparison([one, folder(tmp_path / "b", POOR)], tmp_path / "comparison.html")
-    text = Text(path)
+    text = Page(path.read_text(encoding="utf-8"))
     assert name in text.words
     assert HOSTILE in text.words
     assert "<script>alert" not in path.read_text(encoding="utf-8")

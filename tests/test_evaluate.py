@@ -12,7 +12,6 @@ from nas.latency.trial import Meter
 from nas.lease import NO_LEASE
 from search_spaces import cost
 from search_spaces.build import build_model
-from search_spaces.space_file import load_space
 from studies import samplers
 from studies.engine import run_inline
 from studies.ledger import Latency, Ledger, read
@@ -25,16 +24,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 QUICK = {"epochs": 1, "batch_size": 128}
 LATENCY = {"warmup_s": 0.0, "max_s": 0.02, "block_ms": 1.0, "retries": 0}
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits", 16, seed=0, max_per_class=40)
-
-
-@pytest.fixture(scope="module")
-def space():
-    return load_space("v2", width=0.25, resolution=16)
 
 
 class Listener(NoRun):

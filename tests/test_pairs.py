@@ -9,7 +9,7 @@ from reports.drawing.pairs import caption, draw, pairs
 from search_spaces import UserError
 
 SPACE = narrowed("s0.kernel", "s1.expansion", "s2.kernel", "s3.layers")
-FIRST, SECOND, THIRD, FOURTH = SPACE.parameters
+FIRST, SECOND, *_ = SPACE.parameters
 WEIGHTS = ([0, 2], [0, 1, 3], [0, 0.5], [0, -1, 0.3])
 
 

@@ -17,34 +17,19 @@ from reports import table
 from studies import ledger
 from studies.ledger import Outcome
 
-STATES = {"ok": "COMPLETE", "stopped": "PRUNED", "rejected": "FAIL", "failed": "FAIL", "running": "RUNNING"}
-LIMIT = "latency_ms<=3"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Trials of every fate but running, networks of a space."""
-    return made_up_run.write(tmp_path_factory.mktemp("runs") / "made up", 40, constraints=(LIMIT,))
-
-
-@pytest.fixture(scope="module")
-def trials(folder):
-    return ledger.read(folder)
-
-
 # Tables
 
 
 @pytest.fixture(scope="module")
-def written(folder, tmp_path_factory):
+def written(searched, tmp_path_factory):
     place = tmp_path_factory.mktemp("tables")
-    report.main([str(folder), "--csv", str(place / "t.csv"), "--parquet", str(place / "t.parquet")])
+    report.main([str(searched), "--csv", str(place / "t.csv"), "--parquet", str(place / "t.parquet")])
     assert sorted(path.name for path in place.iterdir()) == ["t.csv", "t.parquet"]
     return place
 
 
-def test_parquet_is_the_frame_with_its_types(folder, written):
-    frame = table.of_runs([runs.read(folder)])
+def test_parquet_is_the_frame_with_its_types(searched, written):
+    frame = table.of_runs([runs.read(searched)])
     pd.testing.assert_frame_equal(pd.read_parquet(written / "t.parquet"), frame)
     assert frame.run.unique().tolist() == ["made up"]
     assert str(frame.started.dtype) == "datetime64[us, UTC]"
@@ -53,8 +38,8 @@ def test_parquet_is_the_frame_with_its_types(folder, written):
     assert "resolution" in frame.columns
 
 
-def test_csv_is_the_frame(folder, written):
-    frame = table.of_runs([runs.read(folder)])
+def test_csv_is_the_frame(searched, written):
+    frame = table.of_runs([runs.read(searched)])
     dates = ["started", "finished"]
     types = {name: kind for name, kind in frame.dtypes.items() if name not in dates}
     read = pd.read_csv(written / "t.csv", dtype=types, parse_dates=dates)
@@ -62,8 +47,8 @@ def test_csv_is_the_frame(folder, written):
     pd.testing.assert_frame_equal(read, frame)
 
 
-def test_a_row_says_all_of_a_trial(folder, trials):
-    run_ = runs.read(folder)
+def test_a_row_says_all_of_a_trial(searched, trials):
+    run_ = runs.read(searched)
     frame = table.of_runs([run_]).set_index("trial")
     for trial in trials:
         row, outcome = frame.loc[trial.number], trial.outcome
@@ -117,10 +102,10 @@ def test_a_network_beyond_the_space_has_no_genes(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def boards(folder, tmp_path_factory):
+def boards(searched, tmp_path_factory):
     """By sub-folder, its events."""
     place = tmp_path_factory.mktemp("tensorboard") / "new" / "tb"
-    report.main([str(folder), "--tensorboard", str(place)])
+    report.main([str(searched), "--tensorboard", str(place)])
     assert [path.name for path in place.parent.iterdir()] == ["tb"]
     return {path.parent.name: list(events(path)) for path in place.glob("*/events.out.tfevents.*")}
 
@@ -170,8 +155,8 @@ def test_tensorboard_has_a_curve_a_trial(boards, trials):
         assert ("final/top1" in finals) == (trial.metric("top1") is not None)
 
 
-def test_tensorboard_can_filter_by_genes(boards, folder, trials):
-    space = runs.read(folder).space
+def test_tensorboard_can_filter_by_genes(boards, searched, trials):
+    space = runs.read(searched).space
     for trial, name in zip(trials, sorted(boards), strict=True):
         start = plugin(boards[name], "_hparams_/session_start_info").session_start_info
         found = {key: value.string_value or value.number_value for key, value in start.hparams.items()}

@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from datetime import datetime
 
-import made_up_run
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -16,31 +15,19 @@ from reports import run as runs
 from search_spaces import UserError
 from search_spaces.constraint import parse
 from search_spaces.space_file import load_space
-from studies import ledger, optuna_export
+from studies import optuna_export
 from studies.ledger import Latency
 from studies.objectives import METRICS
 from studies.pareto import front
 from studies.samplers.optuna_trials import distributions
 
 STATES = {"ok": "COMPLETE", "stopped": "PRUNED", "rejected": "FAIL", "failed": "FAIL", "running": "RUNNING"}
-LIMIT = "latency_ms<=3"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Trials of every fate but running, networks of a space."""
-    return made_up_run.write(tmp_path_factory.mktemp("runs") / "made up", 40, constraints=(LIMIT,))
-
-
-@pytest.fixture(scope="module")
-def trials(folder):
-    return ledger.read(folder)
 
 
 @pytest.fixture(scope="module", params=["study.db", "study.log"])
-def study(request, folder, tmp_path_factory):
+def study(request, searched, tmp_path_factory):
     place = tmp_path_factory.mktemp("optuna")
-    report.main([str(folder), "--optuna", str(place / request.param)])
+    report.main([str(searched), "--optuna", str(place / request.param)])
     assert [path.name for path in place.iterdir()] == [request.param]
     return optuna.load_study(study_name="made up", storage=storage_of(place / request.param))
 
@@ -51,8 +38,8 @@ def storage_of(path):
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
 
 
-def test_optuna_reads_the_ledger(study, folder, trials):
-    space = runs.read(folder).space
+def test_optuna_reads_the_ledger(study, searched, trials):
+    space = runs.read(searched).space
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert study.metric_names == list(GOALS)
     assert len(study.trials) == len(trials)
@@ -81,8 +68,8 @@ def test_optuna_knows_why_and_what_is_feasible(study, trials):
     }
 
 
-def test_optuna_finds_the_same_front(study, folder):
-    run_ = runs.read(folder)
+def test_optuna_finds_the_same_front(study, searched):
+    run_ = runs.read(searched)
     assert {trial.number for trial in study.best_trials} == {t.number for t in front(run_.trials, run_.objectives)}
 
 

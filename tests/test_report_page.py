@@ -3,9 +3,9 @@
 import os
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import pytest
+from html_page import Page
 from test_report import HOSTILE, KEY, OUTCOMES, SPEC, ok, run
 
 from reports.pages import page
@@ -16,29 +16,10 @@ from studies.ledger import Latency
 USUAL = ("latency_ms", "macs", "params")
 
 
-class Tags(HTMLParser):
-    """Start tags with their attributes, and the text outside scripts and styles."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.found, self.text, self._skip = [], "", False
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
-        self._skip = tag in ("script", "style")
-
-    def handle_endtag(self, tag):
-        self._skip = False
-
-    def handle_data(self, data):
-        self.text += "" if self._skip else data
-
-
-def outside(tags):
+def outside(found):
     """Links to anything that is not in the file."""
-    links = [attrs.get("href", attrs.get("src")) for _, attrs in tags.found if {"src", "href"} & set(attrs)]
-    ids = {attrs["id"] for _, attrs in tags.found if "id" in attrs}
+    links = [attrs.get("href", attrs.get("src")) for _, attrs in found.tags if {"src", "href"} & set(attrs)]
+    ids = {attrs["id"] for _, attrs in found.tags if "id" in attrs}
     return [link for link in links if link != "data:," and not (link[0] == "#" and link[1:] in ids)]
 
 
@@ -48,17 +29,17 @@ def test_page_shows_every_trial_and_is_self_contained(tmp_path):
     assert path == tmp_path / "report.html"
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".report")]
     text = path.read_text(encoding="utf-8")
-    tags = Tags(text)
+    found = Page(text)
     for trial in trials:
         if trial.status != "ok" or trial.number in (0, 1, 3):
-            assert trial.arch.id in tags.text
-    assert outside(tags) == []
-    assert [attrs["value"] for tag, attrs in tags.found if tag == "option"][:3] == ["latency_ms", "macs", "params"]
-    assert "breaks latency_ms<=8 (9.310 ms)" in tags.text
-    assert "6.000 ± 0.050*" in tags.text
-    assert "1 of 5 latencies are flagged" in tags.text
-    assert SPEC["command"] in tags.text
-    assert "stages.first.kernels" in tags.text
+            assert trial.arch.id in found.text
+    assert outside(found) == []
+    assert [attrs["value"] for tag, attrs in found.tags if tag == "option"][:3] == ["latency_ms", "macs", "params"]
+    assert "breaks latency_ms<=8 (9.310 ms)" in found.text
+    assert "6.000 ± 0.050*" in found.text
+    assert "1 of 5 latencies are flagged" in found.text
+    assert SPEC["command"] in found.text
+    assert "stages.first.kernels" in found.text
 
 
 @pytest.mark.parametrize(
@@ -93,22 +74,22 @@ def test_page_with_other_objectives(tmp_path, goals, constraints, costs, words):
         for number in range(2)
     ]
     text = page.render(Run(run(tmp_path, trained), {"search": {"objectives": goals, "constraints": constraints}}))
-    tags = Tags(text)
-    axes = [attrs["value"] for tag, attrs in tags.found if tag == "option"][:6]
+    found = Page(text)
+    axes = [attrs["value"] for tag, attrs in found.tags if tag == "option"][:6]
     assert axes[: len(costs)] == costs  # what is asked for, and then what else was measured
     assert set(axes) == {"latency_ms", "macs", "params", "activations", "step_time_s", "peak_memory_mb"}
     for word in words:
-        assert word in tags.text.replace("\u00a0", " ")
+        assert word in found.text.replace("\u00a0", " ")
 
 
 def test_page_escapes_what_others_wrote(tmp_path):
     run(tmp_path)
     text = page.write(tmp_path).read_text(encoding="utf-8")
-    tags = Tags(text)
-    assert HOSTILE in tags.text  # as text,
+    found = Page(text)
+    assert HOSTILE in found.text  # as text,
     assert "<script>alert" not in text  # not as a tag
-    assert "<b>bold</b>" in tags.text
-    assert sum(tag == "script" for tag, _ in tags.found) == text.count("</script>")
+    assert "<b>bold</b>" in found.text
+    assert sum(tag == "script" for tag, _ in found.tags) == text.count("</script>")
 
 
 def test_page_warns_where_latencies_have_different_keys(tmp_path):

@@ -4,29 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from nas import data
 from nas.checkpoint import Checkpoint
 from nas.data import ImageSet, Split
 from nas.training import Diverged, train
 from nas.training.augment import normaliser
 from search_spaces import Arch, Stage
 from search_spaces.build import build_model
-from search_spaces.space_file import load_space
 from studies.train_spec import TrainSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 SMALL = Arch((Stage("fused_mbconv", 3, 2, 4, 16, 2), Stage("mbconv", 3, 2, 4, 32, 2, 0.25)), 16, 64, 16, norm_eps=1e-3)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits", 16, seed=0, max_per_class=40)
-
-
-@pytest.fixture(scope="module")
-def space():
-    return load_space("v2", width=0.25, resolution=16)
 
 
 def stripes(n=256, side=16):

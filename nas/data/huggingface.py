@@ -21,7 +21,7 @@ VAL = ("validation", "val", "valid")
 
 @dataclass(frozen=True)
 class HuggingFace:
-    """An image data set that Hugging Face's datasets saved to disk. argument: what stands behind the source's name."""
+    """argument: what stands behind ``huggingface:``."""
 
     argument: str
     flip = True
