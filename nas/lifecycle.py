@@ -5,16 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from nas.environment import describe
+from nas import environment
 from reports.terminal import say
 from search_spaces import UserError
-from studies.spec import RECORDED, ResourceSpec
+from search_spaces.published import read_yaml
+from studies import runfolder
+from studies.spec import RECORDED, ResourceSpec, Spec, override, parse
 
 if TYPE_CHECKING:
     from studies.resources import Resources
@@ -23,13 +26,34 @@ if TYPE_CHECKING:
 def head(command: str, gpus: int) -> dict[str, Any]:
     """Of a new folder's spec.yaml: the command line, when it began, and on what."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"command": command, "created": created, "environment": describe(gpus)}
+    return {"command": command, "created": created, "environment": environment.describe(gpus)}
 
 
 def head_again(about: Mapping[str, Any], command: str, gpus: int) -> dict[str, Any]:
     """Of the spec.yaml of a run that goes on: what ``about``, the one before, recorded, and now this command."""
-    recorded = {key: about[key] for key in RECORDED if key in about}
-    return recorded | {"resumed": [*recorded.get("resumed", []), head(command, gpus)]}
+    kept = {key: about[key] for key in RECORDED if key in about}
+    return kept | {"resumed": [*kept.get("resumed", []), head(command, gpus)]}
+
+
+def recorded(folder: Path, section: str, what: str) -> dict[str, Any]:
+    """The spec.yaml of the run in ``folder`` that is to go on. Raises UserError where it has no such section and so is
+    of another kind; what: the kind, in words."""
+    path = folder / runfolder.SPEC
+    about = read_yaml(path) if path.is_file() else {}
+    if not isinstance(about, dict) or section not in about:
+        raise UserError(f"--resume: {folder} holds no {what}")
+    return about
+
+
+def spec_again(old: Spec, changes: Mapping[str, Any]) -> Spec:
+    """The spec of a run that goes on: with ``changes``, and with no more resources than this machine has, which may be
+    another one than before."""
+    resources = old.resources
+    if not resources.address:
+        gpus = resources.gpus and min(resources.gpus, environment.gpu_count())
+        cpus = resources.cpus and min(resources.cpus, environment.cpu_count())
+        resources = replace(resources, gpus=gpus, cpus=cpus)
+    return parse(override(replace(old, resources=resources).to_dict(), changes))
 
 
 def check_kind(what: str, before: ResourceSpec, now: Resources) -> None:
@@ -41,7 +65,7 @@ def check_kind(what: str, before: ResourceSpec, now: Resources) -> None:
 
 
 @contextmanager
-def kept(console: Console, finish: Callable[[], None], command: str, folder: Path) -> Iterator[None]:
+def with_report(console: Console, finish: Callable[[], None], command: str, folder: Path) -> Iterator[None]:
     """Whatever breaks the block off, ``finish`` writes and prints what was found so far, and the last line says how to
     go on."""
     try:

@@ -16,7 +16,7 @@ from search_spaces.space import SearchSpace
 from search_spaces.space_file import load_space
 from studies import proposer, samplers
 from studies.resources import Resources
-from studies.spec import ResourceSpec, Spec
+from studies.spec import Spec
 
 if TYPE_CHECKING:
     from nas.latency.predictor import Predictor
@@ -134,14 +134,6 @@ def _latency_key(spec: Spec, resources: Resources) -> dict[str, Any]:
     if resources.address:
         return without(key_of(spec.latency, 0, "", kind), "resolution", "device")
     return without(key_of(spec.latency, 0, environment.this_device(resources.gpus), kind), "resolution")
-
-
-def within(spec: ResourceSpec) -> ResourceSpec:
-    """The resources of an earlier command, as far as this machine has them: it may be another one."""
-    if spec.address:
-        return spec
-    gpus = None if spec.gpus is None else min(spec.gpus, environment.gpu_count()) if spec.gpus else 0
-    return replace(spec, gpus=gpus, cpus=spec.cpus and min(spec.cpus, environment.cpu_count()))
 
 
 def _resources(spec: Spec, verbose: bool) -> Resources:

@@ -16,7 +16,7 @@ from rich.progress import Progress
 from nas import baselines, data, lifecycle, warmstart
 from nas.confirm import check_epochs, confirm
 from nas.data.part import part_of
-from nas.plan import Plan, plan, within
+from nas.plan import Plan, plan
 from nas.progress import SearchProgress, log, log_to
 from reports.terminal import say
 from search_spaces import Arch, UserError, constraint, cost, feasible
@@ -27,7 +27,7 @@ from studies.asha import Asha
 from studies.ledger import TrialRecord
 from studies.proposer import Proposer
 from studies.recorder import Limits, Recorder
-from studies.spec import Spec, override, parse
+from studies.spec import Spec, parse
 
 if TYPE_CHECKING:
     from nas.latency.predictor import Predictor
@@ -74,8 +74,7 @@ def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: boo
     with ledger.Ledger(run_dir) as writer, log_to(run_dir / runfolder.LOG):
         about = read_yaml(run_dir / runfolder.SPEC)
         old = parse(about)
-        here = replace(old, resources=within(old.resources))
-        spec = parse(override(here.to_dict(), changes))
+        spec = lifecycle.spec_again(old, changes)
         if spec.latency.table:  # the copy, wherever the run folder lies now
             spec = replace(spec, latency=replace(spec.latency, table=str(run_dir / runfolder.LATENCY_TABLE)))
         named = (*old.search.baselines, *spec.search.baselines)  # more may be asked for, and none be forgotten
@@ -215,7 +214,7 @@ class _Search:
     def go(self, over: bool = False) -> None:
         """Runs what is left, then writes and prints what was found, however the trials ended. over: no more trials."""
         plan, run_dir = self.plan, self.run_dir
-        with lifecycle.kept(console, lambda: finish(run_dir, plan.spec), COMMAND, run_dir):
+        with lifecycle.with_report(console, lambda: finish(run_dir, plan.spec), COMMAND, run_dir):
             ended = over or self._run_trials()
             if plan.spec.search.baselines:
                 trainings = baselines.trainings(plan.spec, plan.space, run_dir)

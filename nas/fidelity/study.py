@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,17 @@ from nas.fidelity.networks import spread
 from nas.fidelity.proxies import Proxy
 from nas.fidelity.results import found_so_far
 from nas.given import pairs_of
-from nas.plan import Plan, plan, within
+from nas.plan import Plan, plan
 from nas.progress import SearchProgress, log, log_to
 from nas.run import load_images
 from reports.terminal import say
-from search_spaces import Arch, UserError
-from search_spaces.published import read_yaml
+from search_spaces import Arch
 from search_spaces.space_file import load_space
 from studies import engine, fidelity_record, ledger, repeats, runfolder
 from studies.fidelity_record import FIDELITY
 from studies.listed import Listed
 from studies.recorder import Limits, Recorder
-from studies.spec import Spec, override, parse
+from studies.spec import Spec, parse
 
 NETWORKS = "networks.json"
 STUDY = "fidelity"  # section of the folder's spec.yaml, which is otherwise that of a search
@@ -76,23 +75,19 @@ def resume(folder: Path, changes: Mapping[str, Any], judged: Mapping[str, Any], 
     Raises UserError where it holds no study, another process works on it, or it trained on another kind of device.
     """
     folder = folder.expanduser().absolute()
-    path = folder / runfolder.SPEC
-    about = read_yaml(path) if path.is_file() else {}
-    if not isinstance(about, dict) or STUDY not in about:
-        raise UserError(f"--resume: {folder} holds no fidelity study")
+    about = lifecycle.recorded(folder, STUDY, "fidelity study")
     with runfolder.alone(folder), log_to(folder / runfolder.LOG):
         given = about[STUDY] | dict(judged)
         proxies = tuple(Proxy(**proxy) for proxy in given.pop("proxies"))
         settings = Settings(**given, proxies=proxies).check()
-        old = parse({key: value for key, value in about.items() if key != STUDY})
-        spec = parse(override(replace(old, resources=within(old.resources)).to_dict(), changes))
-        planned = plan(spec, load_space(str(folder / runfolder.SPACE)), verbose)
+        old = parse(about)
+        planned = plan(lifecycle.spec_again(old, changes), load_space(str(folder / runfolder.SPACE)), verbose)
         lifecycle.check_kind("study", old.resources, planned.resources)
         networks = [Arch.from_dict(entry) for entry in json.loads((folder / NETWORKS).read_text(encoding="utf-8"))]
         every = arms_of(planned, settings, networks, folder)
         head = lifecycle.head_again(about, command, planned.resources.gpus)
         about = {**head, **planned.spec.to_dict(), STUDY: asdict(settings)}
-        runfolder.write_yaml(path, about)
+        runfolder.write_yaml(folder / runfolder.SPEC, about)
         log.info("%s", command)
         _go(every, settings, folder, about)
 
@@ -107,7 +102,7 @@ def _go(
     """Trains what is left, the cheapest arm first, so that what cannot be is seen early; then writes and prints what
     was found, however it ended. whole: the images of the long arm, if they are at hand."""
     so_far = partial(finish, every, settings, folder, about)
-    with lifecycle.kept(console, so_far, fidelity_record.COMMAND, folder), ExitStack() as stack:
+    with lifecycle.with_report(console, so_far, fidelity_record.COMMAND, folder), ExitStack() as stack:
         for place, arm in enumerate(sorted(every, key=lambda arm: arm.work), 1):
             same = arm.plan.spec.data == every[0].plan.spec.data
             _train(arm, f"{arm.name} [{place}/{len(every)}]", folder, stack, whole if same else None)

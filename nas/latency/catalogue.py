@@ -26,7 +26,7 @@ from reports import summary
 from reports.terminal import say
 from search_spaces import Arch, UserError, constraint, cost
 from search_spaces.constraint import Constraint
-from search_spaces.published import Published, catalogue, read_yaml
+from search_spaces.published import Published, catalogue
 from studies import ledger, runfolder
 from studies.ledger import Latency, Outcome, TrialRecord
 from studies.spec import LatencySpec, parse
@@ -98,10 +98,7 @@ def resume(
     """Measures what the folder lacks: what was not begun, failed, or was deferred. limits: instead of the folder's, if
     there are any. Raises UserError where it holds no such run or was measured with something else."""
     folder = folder.expanduser().absolute()
-    path = folder / runfolder.SPEC
-    about = read_yaml(path) if path.is_file() else None
-    if not isinstance(about, dict) or NAME not in about:
-        raise UserError(f"--resume: {folder} holds no measurements of the catalogue")
+    about = lifecycle.recorded(folder, NAME, "measurements of the catalogue")
     if about[NAME] != {network.name: network.arch.id for network in networks}:
         raise UserError(f"--resume: the catalogue has changed since {folder} was begun; begin a new folder")
     limits = limits or tuple(constraint.parse(text, report.METRICS) for text in about["constraints"])
@@ -119,7 +116,7 @@ def resume(
                         was = f"{name} {then.get(name)}, here it is {now[name]}"
                         raise UserError(f"--resume: {folder} was measured with {was}; begin a new folder")
         about |= {"constraints": [str(limit) for limit in limits], "resumed": [*about.get("resumed", []), line]}
-        runfolder.write_yaml(path, about)
+        runfolder.write_yaml(folder / runfolder.SPEC, about)
         _go(job, writer, about)
 
 
@@ -143,7 +140,7 @@ def _key(job: Job) -> dict[str, Any]:
 
 def _go(job: Job, writer: ledger.Ledger, about: Mapping[str, Any]) -> None:
     """Measures what is left, then writes and prints what was found, however it ended."""
-    with lifecycle.kept(job.console, lambda: finish(job, about), COMMAND, job.folder):
+    with lifecycle.with_report(job.console, lambda: finish(job, about), COMMAND, job.folder):
         _measure_all(job, writer)
     finish(job, about)
 

@@ -19,11 +19,11 @@ from nas.scale.base import DEFAULT, Base, find
 from nas.scale.emission import check, emitted
 from nas.scale.settings import PUBLISHED, Settings
 from reports.terminal import say
-from search_spaces import Arch, UserError
+from search_spaces import Arch
 from search_spaces.published import read_yaml
 from studies import runfolder
 from studies.scaling_record import SCALING
-from studies.spec import Spec, override, parse
+from studies.spec import Spec, parse
 
 if TYPE_CHECKING:
     from nas.given import Trainings
@@ -66,25 +66,20 @@ def resume(
     none of which may be the study's. Raises UserError where it holds none, another process works on it, or it trained
     on another kind of device."""
     folder = folder.expanduser().absolute()
-    path = folder / runfolder.SPEC
-    about = read_yaml(path) if path.is_file() else {}
-    if not isinstance(about, dict) or SECTION not in about:
-        raise UserError(f"--resume: {folder} holds no scaling run")
+    about = lifecycle.recorded(folder, SECTION, "scaling run")
     with runfolder.alone(folder), log_to(folder / runfolder.LOG):
-        from nas.plan import within
-
         settings = replace(Settings.from_dict(about[SECTION]), **wanted).check()
         kept = read_yaml(folder / BASE)
         base = Base(kept["name"], Arch.from_dict(kept["arch"]), kept["found"], kept["classes"])
-        old = parse({key: value for key, value in about.items() if key != SECTION})
-        spec = parse(override(replace(old, resources=within(old.resources)).to_dict(), changes))
+        old = parse(about)
+        spec = lifecycle.spec_again(old, changes)
         made = _design(spec, settings, base, verbose)
         check(base, settings)
         if made:
             lifecycle.check_kind("study", old.resources, made.plan.resources)
         head = lifecycle.head_again(about, command, _gpus(made))
         about = {**head, **_spec_of(made, spec), SECTION: settings.to_dict()}
-        runfolder.write_yaml(path, about)
+        runfolder.write_yaml(folder / runfolder.SPEC, about)
         log.info("%s", command)
         _go(base, settings, made, folder, about)
 
@@ -113,7 +108,7 @@ def _go(base: Base, settings: Settings, made: Design | None, folder: Path, about
     """Trains what is left; then writes and prints what was found, however it ended."""
     say(console, f"base: {base.name}, {base.found}")
     so_far = partial(finish, base, settings.counted, made, folder, about)  # who interrupts waits for no measurements
-    with lifecycle.kept(console, so_far, COMMAND, folder):
+    with lifecycle.with_report(console, so_far, COMMAND, folder):
         if made:
             _train(made, folder)
     finish(base, settings, made, folder, about)
