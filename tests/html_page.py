@@ -22,6 +22,13 @@ class Page(HTMLParser):
     def words(self):
         return " ".join(self._parts).replace(SPACE, " ")
 
+    @property
+    def outside(self):
+        """Links to anything that is not in the file."""
+        links = [attrs.get("href", attrs.get("src")) for _, attrs in self.tags if {"src", "href"} & set(attrs)]
+        ids = {attrs["id"] for _, attrs in self.tags if "id" in attrs}
+        return [link for link in links if link != "data:," and not (link[0] == "#" and link[1:] in ids)]
+
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
         self._skip = tag in ("script", "style")

@@ -4,9 +4,9 @@ import json
 from io import StringIO
 
 import pytest
+from html_page import Page
 from made_up_catalogue import ABOUT, HUGE, LARGE, NETWORKS, SECRET, SLOW, SMALL, TINY, entries
 from rich.console import Console
-from test_report_page import Tags
 
 from reports import catalogue
 from reports.drawing import catalogue_figure
@@ -121,15 +121,15 @@ def test_panel_fades_what_breaks_a_limit():
 @pytest.mark.parametrize("limits", [(), ("latency_ms<=3",), ("latency_ms<=0.1",)], ids=str)
 def test_page_shows_every_network_and_escapes(limits):
     text = catalogue_page.render(*entries(*limits), ABOUT)
-    tags = Tags(text)
+    shown = Page(text)
     for each in NETWORKS:
-        assert each.name in tags.text
-        assert each.source in tags.text
+        assert each.name in shown.text
+        assert each.source in shown.text
     assert "<b>chip" not in text.replace("\\u003cb", "<b").split("</script>")[-1]
-    assert "own training recipe" in tags.text
-    assert "no accuracy is published: secret" in tags.text
-    assert "torch eager" in tags.text
-    assert ("beyond a limit" in tags.text) == bool(limits)
+    assert "own training recipe" in shown.text
+    assert "no accuracy is published: secret" in shown.text
+    assert "torch eager" in shown.text
+    assert ("beyond a limit" in shown.text) == bool(limits)
 
 
 def test_page_without_a_measurement():

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from test_report_page import Tags, outside
+from html_page import Page
 
 from nas import search
 from nas.fidelity import __main__ as command
@@ -90,11 +90,11 @@ def test_study_from_the_command_line_to_the_page(nas_fidelity, tmp_path):
     assert len(ledger.read(out / "long")) == 12
     seeds = [{record.seed for record in ledger.read(folder)} for folder in (out / "long", out / "proxies" / "epochs=1")]
     assert not seeds[0] & seeds[1]
-    tags = Tags((out / "report.html").read_text())
-    assert [attrs["id"] for tag, attrs in tags.found if tag == "div" and "id" in attrs] == ["tau-cost", "short-long"]
-    assert outside(tags) == []
+    shown = Page((out / "report.html").read_text())
+    assert [attrs["id"] for tag, attrs in shown.tags if tag == "div" and "id" in attrs] == ["tau-cost", "short-long"]
+    assert shown.outside == []
     for words in (*PROXIES, "MACs alone", "parameters alone", found.networks[0].id, half.command):
-        assert words in tags.text
+        assert words in shown.text
 
 
 def test_a_study_goes_on_after_its_end_and_only_judges_anew(nas_fidelity, tmp_path):
@@ -152,7 +152,7 @@ def test_failed_trainings_are_listed(nas_fidelity, tmp_path):
     assert line in printed
     page = (tmp_path / "study" / "report.html").read_text()
     assert "<b>step 3</b>" not in page
-    assert "training diverged: <b>step 3</b>" in Tags(page).text
+    assert "training diverged: <b>step 3</b>" in Page(page).text
 
 
 def test_where_nothing_reaches_the_threshold_the_nearest_is_named(nas_fidelity, tmp_path):
@@ -194,7 +194,7 @@ def test_a_search_carries_the_fidelity_of_its_training(nas_fidelity, tmp_path, m
     unknown = searched(monkeypatch, capsys, *SETTINGS, "--out", tmp_path / "before")
     told = "--space v2 --width 0.25 --data digits --resolution 16 --set data.max_per_class=20 --epochs 2"
     assert unknown == [f"fidelity: unknown; python -m nas.fidelity {told} tells"]
-    assert "fidelity: unknown; " in Tags((tmp_path / "before" / "report.html").read_text()).text
+    assert "fidelity: unknown; " in Page((tmp_path / "before" / "report.html").read_text()).text
 
     nas_fidelity(*STUDY, "--out", tmp_path / "study")
     own, half, narrow = read(tmp_path / "study" / FIDELITY).proxies
@@ -204,7 +204,7 @@ def test_a_search_carries_the_fidelity_of_its_training(nas_fidelity, tmp_path, m
         f"fidelity of this training (2 epochs): Kendall tau {tau} with 8 epochs over 6 networks; "
         f"MACs alone {macs.value:.2f}"
     )
-    assert line in Tags((run / "report.html").read_text()).text
+    assert line in Page((run / "report.html").read_text()).text
     for proxy in (half, narrow):  # the command that the study recommends
         out = tmp_path / proxy.name
         typed = proxy.command.split()[3:]

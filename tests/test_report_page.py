@@ -16,13 +16,6 @@ from studies.ledger import Latency
 USUAL = ("latency_ms", "macs", "params")
 
 
-def outside(found):
-    """Links to anything that is not in the file."""
-    links = [attrs.get("href", attrs.get("src")) for _, attrs in found.tags if {"src", "href"} & set(attrs)]
-    ids = {attrs["id"] for _, attrs in found.tags if "id" in attrs}
-    return [link for link in links if link != "data:," and not (link[0] == "#" and link[1:] in ids)]
-
-
 def test_page_shows_every_trial_and_is_self_contained(tmp_path):
     trials = run(tmp_path)
     path = page.write(tmp_path)
@@ -33,7 +26,7 @@ def test_page_shows_every_trial_and_is_self_contained(tmp_path):
     for trial in trials:
         if trial.status != "ok" or trial.number in (0, 1, 3):
             assert trial.arch.id in found.text
-    assert outside(found) == []
+    assert found.outside == []
     assert [attrs["value"] for tag, attrs in found.tags if tag == "option"][:3] == ["latency_ms", "macs", "params"]
     assert "breaks latency_ms<=8 (9.310 ms)" in found.text
     assert "6.000 ± 0.050*" in found.text

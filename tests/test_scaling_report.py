@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from html_page import Page
 from made_up_scaling import BEST, HOSTILE, STEPS, family, surface, whole
 from test_report import printed
-from test_report_page import Tags, outside
 
 from reports import scaling, scaling_study
 from reports.drawing import scaling_figures
@@ -188,42 +188,42 @@ def test_figures_without_intervals_or_base():
     assert scaling_figures.draw_checks(scaling_figures.checks(lines)).data
 
 
-def figures(tags):
-    return [attrs["id"] for tag, attrs in tags.found if tag == "div" and "id" in attrs]
+def figures(shown):
+    return [attrs["id"] for tag, attrs in shown.tags if tag == "div" and "id" in attrs]
 
 
 def test_page_is_whole_and_self_contained(tmp_path):
     path = scaling_page.write(tmp_path, whole())
     assert path == tmp_path / "report.html"
-    tags = Tags(path.read_text(encoding="utf-8"))
-    assert figures(tags) == ["family", "map", "rules", "predicted"]
-    assert outside(tags) == []
+    shown = Page(path.read_text(encoding="utf-8"))
+    assert figures(shown) == ["family", "map", "rules", "predicted"]
+    assert shown.outside == []
     for words in ("To double the cost of efficientnet_b0: depth x 1.32", "All ", whole().command, "half as wide"):
-        assert words in tags.text
+        assert words in shown.text
     for point in whole().study.points:
-        assert point.network.text.split()[0] in tags.text
+        assert point.network.text.split()[0] in shown.text
 
 
 def test_page_escapes_what_others_wrote():
     text = scaling_page.render(whole())
-    tags = Tags(text)
-    assert tags.text.count(HOSTILE) == 5  # base_from twice, verdict, note, environment
+    shown = Page(text)
+    assert shown.text.count(HOSTILE) == 5  # base_from twice, verdict, note, environment
     assert "<script>alert" not in text
-    assert sum(tag == "script" for tag, _ in tags.found) == text.count("</script>")
+    assert sum(tag == "script" for tag, _ in shown.tags) == text.count("</script>")
 
 
 def test_page_without_a_study_has_the_family_only():
-    tags = Tags(scaling_page.render(family()))
-    assert figures(tags) == ["family"]
-    assert "7 larger networks from efficientnet_b0, up to " in tags.text
-    assert "picked by hand" in tags.text
-    assert "map of directions" not in tags.text
+    shown = Page(scaling_page.render(family()))
+    assert figures(shown) == ["family"]
+    assert "7 larger networks from efficientnet_b0, up to " in shown.text
+    assert "picked by hand" in shown.text
+    assert "map of directions" not in shown.text
 
 
 def test_page_of_too_small_a_study_says_so():
-    tags = Tags(scaling_page.render(whole(enough=False)))
-    assert "The study is too small to tell in which direction efficientnet_b0 should grow" in tags.text
-    assert "do not read this map" in tags.text
+    shown = Page(scaling_page.render(whole(enough=False)))
+    assert "The study is too small to tell in which direction efficientnet_b0 should grow" in shown.text
+    assert "do not read this map" in shown.text
     nothing = replace(whole(), study=replace(whole().study, surface=None), rules=(), family=(), coefficients=None)
     text = scaling_page.render(nothing)
     assert "no surface could be fitted" in text
