@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
+# Two files of tests at a time, since a file's tests share what it made; in the order of tests/conftest.py.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: search scale test lint types clean
+.PHONY: search scale test coverage lint types clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/installed  ## a first search of the real v2 space on images made on the spot, at a quarter of its width
@@ -14,7 +16,14 @@ scale: $(VENV)/installed  ## which alpha, beta, gamma scale EfficientNet-B0? A q
 		--seeds 2 --set train.learning_rate=0.003 $(ARGS)
 
 test: $(VENV)/installed
-	$(RUN) pytest -n 2 --dist loadfile  # two files at a time; a file's tests share what it made
+	$(RUN) pytest $(TWO)
+
+coverage: $(VENV)/installed  ## runs the tests and prints what share of each package's lines they run
+	$(RUN) pytest $(TWO) --cov=search_spaces --cov=studies --cov=reports --cov=nas --cov-report=
+	@for package in nas reports studies search_spaces; do \
+		echo "$$package $$($(RUN) coverage report --include="$$package/*" --format=total) %"; done
+	@for package in reports studies search_spaces; do \
+		$(RUN) coverage report --include="$$package/*" --format=total --fail-under=90 > /dev/null || exit 1; done
 
 lint: $(VENV)/installed
 	$(RUN) ruff check .
@@ -32,4 +41,4 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage

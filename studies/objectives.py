@@ -35,7 +35,6 @@ METRICS = {
 }
 COUNTED = tuple(name for name, metric in METRICS.items() if metric.known == "counted")
 MEASURED = tuple(name for name, metric in METRICS.items() if metric.known == "measured")
-TRAINED = tuple(name for name, metric in METRICS.items() if metric.known == "trained")
 
 
 def direction(name: str) -> Direction:

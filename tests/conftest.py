@@ -9,6 +9,16 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
+# Files that train, search, export or wait for long. They begin first, so that at the end no core waits for the other.
+SLOW = (
+    *("test_scale_study", "test_fidelity_command", "test_resume", "test_raytune", "test_confirm", "test_search"),
+    *("test_baselines", "test_export", "test_export_command", "test_export_reading", "test_scale", "test_fidelity"),
+    *("test_documents", "test_browser", "test_lease", "test_evaluate", "test_holding", "test_latency_protocol"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
 
 
 @pytest.fixture(scope="session", autouse=True)
