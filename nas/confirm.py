@@ -23,6 +23,7 @@ FIRST_SEED = 1_000_000  # away from those of the search, which decided what is c
 
 
 def epochs_of(spec: Spec) -> int:
+    """Of the confirmation's training."""
     return spec.confirm.epochs or LONGER * spec.train.epochs
 
 

@@ -58,6 +58,7 @@ def this_device(gpus: int) -> str:
 
 
 def device_name(device: torch.device) -> str:
+    """The model of the GPU or of the processor."""
     import torch
 
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()

@@ -65,6 +65,7 @@ def search_of(args: argparse.Namespace, record: Record) -> Run | None:
 
 
 def write_tables(args: argparse.Namespace, searches: Sequence[Run], console: Console) -> None:
+    """``--csv`` and ``--parquet``."""
     from reports import exports, table
 
     wanted = [name for name in TABLES if getattr(args, name)]
@@ -79,6 +80,7 @@ def write_tables(args: argparse.Namespace, searches: Sequence[Run], console: Con
 
 
 def write_others(args: argparse.Namespace, search: Run, console: Console) -> None:
+    """``--tensorboard`` and ``--optuna``."""
     from rich.progress import Progress
 
     trials = search.trials
@@ -103,6 +105,7 @@ def write_others(args: argparse.Namespace, search: Run, console: Console) -> Non
 
 
 def write_images(figures: dict[str, go.Figure], target: Path, form: Format, console: Console) -> None:
+    """``--png`` or ``--svg``, by ``form``."""
     from reports import images
 
     target.mkdir(parents=True, exist_ok=True)
@@ -111,6 +114,7 @@ def write_images(figures: dict[str, go.Figure], target: Path, form: Format, cons
 
 
 def tell(console: Console, what: str, where: object) -> None:
+    """Where an export lies."""
     from reports.terminal import say
 
     say(console, f"{what}: {where}")

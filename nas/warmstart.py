@@ -57,6 +57,7 @@ def keep(run_dir: Path, source: str | None) -> None:
 
 
 def kept(run_dir: Path) -> Path | None:
+    """The copy of the run that this one learned from, if there is one."""
     folder = run_dir / runfolder.WARM_START
     return folder if folder.is_dir() else None
 

@@ -49,6 +49,7 @@ TEST_FRACTION, CACHE_GB = DataSpec.test_fraction, DataSpec.cache_gb
 
 
 def default_resolution(source: str) -> int:
+    """Side in pixels that a source's images are read at where nobody says: larger for photographs."""
     name, argument = _parse(source)
     if name == "glyphs":
         return Glyphs.open(argument, 0, 0).options.side or SMALL_RESOLUTION

@@ -97,6 +97,7 @@ def named(argument: str, seed: int, test_fraction: float) -> TorchvisionSet:
 
 
 def shorthand(name: str, argument: str, seed: int, test_fraction: float) -> TorchvisionSet:
+    """``cifar10:DIR`` and the like, for ``torchvision:CIFAR10:DIR``. Raises UserError."""
     return TorchvisionSet(name, argument, name.lower()).checked()
 
 

@@ -20,6 +20,7 @@ PLAIN = re.compile(r"[^A-Za-z0-9_.+ -]")
 
 
 def template(name: str) -> str:
+    """The text of a file in ``templates``."""
     return (TEMPLATES / f"{name}.txt").read_text(encoding="utf-8")
 
 
@@ -68,4 +69,5 @@ def why(builder: str, reason: str) -> str:
 
 
 def norm(arch: Arch) -> str:
+    """Python that makes the network's batch normalisation."""
     return f"partial(nn.BatchNorm2d, eps={arch.norm_eps!r}, momentum={arch.norm_momentum!r})"

@@ -94,4 +94,5 @@ def with_se(stage: Stage, width: int, squeezes: Sequence[int], place: str) -> St
 
 
 def convs(module: nn.Module) -> list[nn.Conv2d]:
+    """All convolutions in the module, in order."""
     return [one for one in module.modules() if isinstance(one, nn.Conv2d)]

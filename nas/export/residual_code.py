@@ -11,11 +11,13 @@ WIDTHS = (64, 128, 256, 512)
 
 
 def residual(network: Network) -> str:
+    """The page of Python of a residual network: torchvision's ResNet where it can be, else blocks of its own."""
     why = beyond_resnet(network.arch)
     return _own(network, why) if why else _resnet(network)
 
 
 def beyond_resnet(arch: Arch) -> str | None:
+    """What torchvision's ResNet does not have, in words; None: it has the network."""
     fixed = {"layout": "resnet", "activation": "relu", "stem_channels": 64, "stem_kernel": 7, "stem_stride": 2}
     for name, value in {**fixed, "stem_pool": True, "head_channels": 0}.items():
         if getattr(arch, name) != value:

@@ -55,6 +55,7 @@ class Target(Protocol):
 
 
 def stage_name(index: int, arch: Arch) -> str:
+    """As errors name it: with its text."""
     return f"stage {index} ({arch.stages[index].text})"
 
 
@@ -67,6 +68,7 @@ def unknown_block(arch: Arch, known: Collection[str]) -> str | None:
 
 
 def torch_loaded(model: nn.Module, resolution: int) -> Loaded:
+    """A torch module as what exports are compared by."""
     model.eval()
 
     def run(x: Tensor) -> Tensor:

@@ -86,6 +86,7 @@ def check(wanted: Sequence[str]) -> None:
 
 
 def target(name: str) -> Target:
+    """By its name in ``TARGETS``; imports what it needs."""
     module, _, attribute = TARGETS[name].place.partition(":")
     made: Target = getattr(importlib.import_module(module), attribute)()
     return made

@@ -52,6 +52,7 @@ FIXED = ("device", "mode", "dtype", "batch", "threads", "precision", "max_second
 
 
 def parser() -> command.Parser:
+    """Of ``python -m nas.latency``."""
     p = command.Parser("python -m nas.latency", description=DESCRIPTION, epilog=EXAMPLES)
     p.add_argument("network", nargs="?", metavar="NAME|FILE", help="a published network, or a .json or .onnx file")
     where = "cpu, cuda (default where there is a GPU), or another device: ssh:[USER@]HOST[:PORT][/PATH/TO/PYTHON]"
@@ -107,6 +108,7 @@ def task_of(args: argparse.Namespace) -> str:
 
 
 def flag(name: str) -> str:
+    """As the user types it."""
     return "NAME" if name == "network" else "--" + name.replace("_", "-")
 
 

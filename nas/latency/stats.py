@@ -66,6 +66,7 @@ def agree(one: Times, other: Times) -> bool:
 
 
 def iqr(times: Times) -> float:
+    """The interquartile range."""
     low, high = np.percentile(times, [25, 75])
     return float(high - low)
 

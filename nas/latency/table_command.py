@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {"space": "v2", "networks": 60, "seed": 0, "classes":
 
 
 def predict(args: argparse.Namespace) -> None:
+    """``--predict``. Raises UserError where the table does not hold the network's blocks."""
     from nas.latency import predictor
     from search_spaces import load
 

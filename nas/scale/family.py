@@ -27,6 +27,7 @@ Fits = Callable[[Arch], dict[str, float]]
 
 
 def growth_of(base: Base, coefficients: Coefficients, settings: Settings) -> Growth:
+    """How the settings let the base grow."""
     return Growth(
         base.arch,
         coefficients,
@@ -54,6 +55,7 @@ def emit(base: Base, growth: Growth, settings: Settings, fits: Fits | None = Non
 
 
 def member(base: Base, growth: Growth, phi: float) -> Member:
+    """The member at ``phi``."""
     arch, least = growth.at(phi), growth.macs(0)
     depth, width, _ = growth.coefficients.at(phi)
     share = min(1.0, phi / LAST_PHI)

@@ -125,6 +125,7 @@ def _with_rules(design: Design, grid: Found, folder: Path) -> Found:
 
 
 def of_compound(rules: Sequence[Ruled]) -> list[Ruled]:
+    """Those of compound scaling, with the best coefficients."""
     return [rule for rule in rules if rule.rule == COMPOUND]
 
 

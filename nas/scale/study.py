@@ -133,6 +133,7 @@ def train(trainings: Trainings, planned: Plan, console: Console) -> None:
 
 
 def images_of(planned: Plan, archs: Iterable[Arch]) -> Mapping[int, data.ImageSet]:
+    """The images by side in pixels, for networks of several resolutions."""
     sides = sorted({arch.resolution for arch in archs})
     return {side: load_images(replace(planned, space=replace(planned.space, resolutions=(side,)))) for side in sides}
 

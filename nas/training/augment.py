@@ -46,6 +46,7 @@ def normaliser(images: ImageSet, device: torch.device) -> Callable[[Tensor], Ten
 
 
 def resized(x: Tensor, side: int) -> Tensor:
+    """(N, 3, S, S) at another side, antialiased."""
     return x if x.shape[-1] == side else v2.functional.resize(x, [side, side], antialias=True)
 
 

@@ -76,6 +76,7 @@ def save(path: Path, model: nn.Module, images: ImageSet) -> None:
 
 
 def load_weights(model: nn.Module, path: str) -> float:
+    """Takes what fits from the file; the share of the parameters that it gave. Raises UserError where nothing fits."""
     own, found = model.state_dict(), read_weights(path)
     fitting = {name: tensor for name, tensor in found.items() if name in own and own[name].shape == tensor.shape}
     parameters = dict(model.named_parameters())
