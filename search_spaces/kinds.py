@@ -92,12 +92,8 @@ def basic(stage: Stage, cin: int, stride: int, side: int) -> Counts:
     """ResNet's two k x k convolutions (arXiv 1512.03385, figure 5), with a projection where shapes differ."""
     out, taps, after = stage.channels, stage.kernel**2, (-(-side // stride)) ** 2
     weights = taps * out * (cin + out)
-    params, macs, activations = weights + 4 * out, weights * after, 2 * out * after
-    if stride > 1 or cin != out:
-        params += cin * out + 2 * out
-        macs += cin * out * after
-        activations += out * after
-    return params, macs, activations
+    p, m, a = projection(cin, out, stride, after)
+    return weights + 4 * out + p, weights * after + m, 2 * out * after + a
 
 
 def bottleneck(stage: Stage, cin: int, stride: int, side: int) -> Counts:
@@ -111,11 +107,15 @@ def bottleneck(stage: Stage, cin: int, stride: int, side: int) -> Counts:
     if stage.se_ratio:
         p, m, a = squeeze_excitation(out, stage.squeeze(cin))
         params, macs, activations = params + p, macs + m, activations + a
-    if stride > 1 or cin != out:
-        params += cin * out + 2 * out
-        macs += cin * out * after
-        activations += out * after
-    return params, macs, activations
+    p, m, a = projection(cin, out, stride, after)
+    return params + p, macs + m, activations + a
+
+
+def projection(cin: int, out: int, stride: int, after: int) -> Counts:
+    """The 1x1 convolution with its norm on the shortcut of a residual block, which it needs where shapes differ."""
+    if stride == 1 and cin == out:
+        return 0, 0, 0
+    return cin * out + 2 * out, cin * out * after, out * after
 
 
 def preact_bottleneck(stage: Stage, cin: int, stride: int, side: int) -> Counts:
