@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 
-.PHONY: search scale test lint types clean
+.PHONY: search scale test docs lint types clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/installed  ## a first search of the real v2 space on images made on the spot, at a quarter of its width
@@ -15,6 +15,9 @@ scale: $(VENV)/installed  ## which alpha, beta, gamma scale EfficientNet-B0? A q
 
 test: $(VENV)/installed
 	$(RUN) pytest -n 2 --dist loadfile  # two files at a time; a file's tests share what it made
+
+docs: $(VENV)/installed  ## the documents as a site, in site/
+	$(RUN) mkdocs build --strict
 
 lint: $(VENV)/installed
 	$(RUN) ruff check .
@@ -32,4 +35,4 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache site
