@@ -11,13 +11,16 @@ class NamesAsItems(griffe.Extension):
     """Only names that the documented object has are taken for one."""
 
     def on_function(self, *, func: griffe.Function, **_: Any) -> None:
+        """As mkdocstrings finds one."""
         itemise(func, [parameter.name for parameter in func.parameters])
 
     def on_class_members(self, *, cls: griffe.Class, **_: Any) -> None:
+        """As mkdocstrings finds one, with its members."""
         itemise(cls, list(cls.members))
 
 
 def itemise(documented: griffe.Object, names: list[str]) -> None:
+    """Rewrites the docstring in place."""
     if documented.docstring is None or not names:
         return
     one = "|".join(map(re.escape, names))

@@ -18,6 +18,7 @@ import torch
 from document_things import Things
 from documents import PAGES, ROOT, blocks, commands, of_script, parts
 
+from nas import __main__ as commands_of_nas
 from search_spaces import UserError
 from studies import engine
 from studies.engine import run_inline
@@ -25,15 +26,15 @@ from studies.spec import LatencySpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-# Commands of the project: module with main(argv), the page that tells its flags, and the parsers of them.
-OURS = {
-    "nas.search": ("nas.search", "search.md"),
-    "nas.latency": ("nas.latency.__main__", "latency.md"),
-    "nas.scale": ("nas.scale.__main__", "scaling.md"),
-    "nas.fidelity": ("nas.fidelity.__main__", "fidelity.md"),
-    "nas.report": ("nas.report", "reports.md"),
-    "nas.export": ("nas.export.__main__", "exports.md"),
-    "search_spaces": ("search_spaces.__main__", "spaces.md"),
+# The page that tells a command's flags.
+TOLD = {
+    "search": "search.md",
+    "latency": "latency.md",
+    "scale": "scaling.md",
+    "fidelity": "fidelity.md",
+    "report": "reports.md",
+    "export": "exports.md",
+    "spaces": "spaces.md",
 }
 # What stands for a word of a document.
 STANDS_FOR = {
@@ -48,25 +49,25 @@ STANDS_FOR = {
 TINY = "--width 0.25 --resolution 16 --set train.batch_size=16"
 QUICK = "--max-seconds 0.02 --precision 0.9"
 SMALLER = (
-    (r"nas\.search .*--resume", "--trials 3"),
-    (r"nas\.search .*my_space", "--data digits --gpus 0"),
-    (r"nas\.search .*--address", ""),
-    (r"nas\.search .*photos.*--trials 6", f"{TINY} --trials 2 --epochs 1 --cpus 1 --gpus 0"),
-    (r"nas\.search .*(photos|cifar|glyphs:|--latency-table)", f"{TINY} --gpus 0 --dry-run"),
-    (r"nas\.search", f"{TINY} --data digits --gpus 0 --dry-run"),
-    (r"nas\.scale .*--resume", ""),
-    (r"nas\.scale .*--coefficients", ""),
-    (r"nas\.scale", "--data digits --resolution 16 --gpus 0 --dry-run"),
-    (r"nas\.fidelity .*--resume", ""),
-    (r"nas\.fidelity", "--data digits --resolution 32 --gpus 0 --dry-run"),
-    (r"nas\.latency .*--catalogue", f"--constraint macs<=305e6 {QUICK}"),
-    (r"nas\.latency .*--fit-table", "--space tiny.yaml --resolution 16 --networks 4 --max-seconds 0.01"),
-    (r"nas\.latency .*--predict", ""),
-    (r"nas\.latency .*\.onnx", QUICK),
-    (r"nas\.latency .*--device cuda", QUICK),
-    (r"nas\.latency", f"--resolution 32 {QUICK}"),
+    (r"search .*--resume", "--trials 3"),
+    (r"search .*my_space", "--data digits --gpus 0"),
+    (r"search .*--address", ""),
+    (r"search .*photos.*--trials 6", f"{TINY} --trials 2 --epochs 1 --cpus 1 --gpus 0"),
+    (r"search .*(photos|cifar|glyphs:|--latency-table)", f"{TINY} --gpus 0 --dry-run"),
+    (r"search", f"{TINY} --data digits --gpus 0 --dry-run"),
+    (r"scale .*--resume", ""),
+    (r"scale .*--coefficients", ""),
+    (r"scale", "--data digits --resolution 16 --gpus 0 --dry-run"),
+    (r"fidelity .*--resume", ""),
+    (r"fidelity", "--data digits --resolution 32 --gpus 0 --dry-run"),
+    (r"latency .*--catalogue", f"--constraint macs<=305e6 {QUICK}"),
+    (r"latency .*--fit-table", "--space tiny.yaml --resolution 16 --networks 4 --max-seconds 0.01"),
+    (r"latency .*--predict", ""),
+    (r"latency .*\.onnx", QUICK),
+    (r"latency .*--device cuda", QUICK),
+    (r"latency", f"--resolution 32 {QUICK}"),
 )
-WITH_RAY = r"nas\.search .*photos.*--trials 6"  # as it is, with all that it starts; the rest trains in this process
+WITH_RAY = r"search .*photos.*--trials 6"  # as it is, with all that it starts; the rest trains in this process
 # What is missed here, and how that is said.
 MISSED = {
     r"ssh:nobody@": "127.0.0.1",
@@ -110,26 +111,34 @@ def test_every_command_runs(line, here, things, monkeypatch):
 
 def run(words, here):
     program, *rest = words
-    if program.rpartition("/")[2] == "python" and rest[:1] == ["-m"]:
-        module = rest[1]
-        assert module in OURS, f"python -m {module}: not a command of the project"
-        run_ours(module, rest[2:])
-    elif program.rpartition("/")[2] == "python":
+    program = program.rpartition("/")[2]
+    if program == "nas" or (program == "python" and rest[0] == "-m"):
+        run_ours(*command_of(words))
+    elif program == "python":
         run_file(ROOT / rest[0], rest[1:])
-    elif program in ("bash", "sh") or program.endswith(".sh"):
-        assert (ROOT / words[-1 if program.endswith(".sh") else 1]) in SCRIPTS
+    elif program == "bash" or program.endswith(".sh"):
+        assert ROOT / words[program == "bash"] in SCRIPTS
     else:
         assert program in OTHERS, f"{program}: no table says how this command is tried"
         OTHERS[program](rest, here)
 
 
-def run_ours(module, arguments):
-    line = f"{module} {' '.join(arguments)}"
+def command_of(words):
+    """Its name in ``nas.__main__`` and its arguments; of ``nas X``, ``python -m nas X`` or ``python -m nas.X``."""
+    if words[0] == "nas":
+        return words[1], words[2:]
+    module, rest = words[2], words[3:]
+    if module == "nas":
+        return (rest or ["--help"])[0], rest[1:]
+    return {"search_spaces": "spaces"}.get(module, module.removeprefix("nas.")), rest
+
+
+def run_ours(name, arguments):
+    line = f"{name} {' '.join(arguments)}"
     added = next((more for pattern, more in SMALLER if re.match(pattern, line)), "")
-    main = importlib.import_module(OURS[module][0]).main
     missed = next((said for pattern, said in MISSED.items() if re.search(pattern, line)), None)
     with pytest.raises(UserError, match=re.escape(missed)) if missed else nullcontext():
-        main([*arguments, *added.split()])
+        commands_of_nas.main([name, *arguments, *added.split()])
 
 
 def run_file(path, arguments):
@@ -197,30 +206,23 @@ def test_scripts_are_bash_and_know_the_commands(path):
     """They run whole by ``make journeys``."""
     subprocess.run(["bash", "-n", path], check=True)
     for block in of_script(path):
-        (_, _, module, *flags), *_ = parts(block.text)
-        known = {name for parser in parsers(module) for name in parser._option_string_actions}
+        name, flags = command_of(parts(block.text)[0])
+        known = {flag for parser in parsers(name) for flag in parser._option_string_actions}
         assert {word.partition("=")[0] for word in flags if word.startswith("--")} <= known, block
 
 
-def parsers(module):
+def parsers(name):
     """Of a command, with those of its subcommands."""
-    made = importlib.import_module(OURS[module][0])
-    parser = getattr(made, "parser", None) or made._parser
-    first = parser()
+    first = importlib.import_module(commands_of_nas.COMMANDS[name]).parser()
     subcommands = [action for action in first._actions if isinstance(action, argparse._SubParsersAction)]
     return [first, *(each for action in subcommands for each in action.choices.values())]
 
 
-@pytest.mark.parametrize("module", OURS)
-def test_every_flag_is_told_on_the_page_of_its_command(module):
-    told = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", (ROOT / "docs" / OURS[module][1]).read_text()))
-    for parser in parsers(module):
+@pytest.mark.parametrize("name", commands_of_nas.COMMANDS)
+def test_every_flag_is_told_on_the_page_of_its_command(name):
+    assert name in TOLD, f"{name}: no page of docs tells this command"
+    told = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", (ROOT / "docs" / TOLD[name]).read_text(encoding="utf-8")))
+    for parser in parsers(name):
         for action in parser._actions:
-            if action.option_strings and "--help" not in action.option_strings:
-                assert set(action.option_strings) & told, f"{action.option_strings[-1]} is in no document"
-
-
-def test_no_command_is_left_out():
-    found = {path.parent.name for path in ROOT.glob("nas/*/__main__.py")}
-    found |= {path.stem for path in ROOT.glob("nas/*.py") if re.search(r"(?m)^def parser\(", path.read_text())}
-    assert {f"nas.{name}" for name in found} | {"search_spaces"} == OURS.keys()
+            flags = set(action.option_strings)
+            assert not flags or "--help" in flags or flags & told, f"{name} {max(flags, key=len)} is in no document"
