@@ -1,6 +1,6 @@
 """What a network costs, in closed form: integer arithmetic, so that a candidate is judged before a tensor exists.
 
-Conventions (those of the EfficientNet papers' "FLOPs" and of fvcore, see README):
+Conventions (those of the EfficientNet papers' "FLOPs" and of fvcore, see docs/concepts.md):
 ``params``: learnable parameters (batch norm's scale and shift included, its running statistics not).
 ``macs``: multiply-adds of convolutions and linear layers, batch 1; one multiply-add counts once.
 ``activations``: output elements of convolutions and linear layers, batch 1 (arXiv 2103.06877).
