@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 # Two files of tests at a time, since a file's tests share what it made; in the order of tests/conftest.py.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: search scale test coverage lint types clean
+.PHONY: search scale test coverage docs lint types clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/installed  ## a first search of the real v2 space on images made on the spot, at a quarter of its width
@@ -25,6 +25,9 @@ coverage: $(VENV)/installed  ## runs the tests and prints what share of each pac
 	@for package in reports studies search_spaces; do \
 		$(RUN) coverage report --include="$$package/*" --format=total --fail-under=90 > /dev/null || exit 1; done
 
+docs: $(VENV)/installed  ## the documents as a site, in site/
+	$(RUN) mkdocs build --strict
+
 lint: $(VENV)/installed
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
@@ -41,4 +44,4 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
 
 
 def load(path: str | Path, num_classes: int | None = None) -> nn.Module:
-    """The network of ``path`` in eval mode: a ``.json`` or ``.yaml`` file of an export, a run folder or of
-    ``search_spaces show``, or a published network's name; with its weights where the file names some beside it.
+    """The network of ``path`` in eval mode, on CPU: a ``.json`` or ``.yaml`` file of an export, a run folder or of
+    ``search_spaces show``, or a published network's name; with its weights where the file names some beside it, else
+    freshly initialised. It maps images (N, 3, H, W) to logits (N, classes).
 
-    num_classes: where it has no weights; None: what the file says, or 1000. Raises UserError.
+    num_classes: where it has no weights; None: what the file says, or 1000.
+
+    Raises UserError that names the file and what is wrong with it, or where the weights are of another network.
     """
     from nas.export.sources import network_of
 

@@ -33,13 +33,16 @@ SE_BLOCKS = tuple(name for name, kind in KINDS.items() if kind.squeezes)
 @dataclass(frozen=True)
 class Stage:
     """``layers`` blocks in a row; the first one changes the width to ``channels`` and strides, the others do neither.
+    Raises UserError that names the field, its value and what is allowed.
 
+    block: one of ``BLOCKS``, as far as the network's layout has it. kernel: side of the spatial convolution, odd.
     expansion: for ``mbconv`` and ``fused_mbconv`` the inner width is expansion * input width (1: no expansion conv);
         for ``bottleneck`` the inner width is channels / expansion; for ``dense`` it is the bottleneck factor.
     channels: output width of the stage; for ``dense`` the growth rate (every layer adds so many channels).
     stride: for ``dense``, 2 means that a transition (1x1 conv halving the width, 2x2 average pool) comes first.
     se_ratio: squeeze width as a fraction of the *block input* width, before expansion (arXiv 1905.11946 code); for
         ``bottleneck`` of its output width (arXiv 1709.01507). 0: no squeeze-and-excitation.
+    groups: of the spatial convolution; more than 1 in ``bottleneck`` only (ResNeXt, arXiv 1611.05431).
     skip: whether blocks with equal input and output shape have a residual connection (MnasNet's first stage has none).
     """
 
@@ -121,11 +124,15 @@ class Stage:
 @dataclass(frozen=True)
 class Arch:
     """A whole network up to its classifier; the number of classes and training knobs (dropout) are not part of it.
+    Raises UserError that names the field, its value and what is allowed.
 
+    stem_channels, stem_stride, stem_kernel: of the first convolution. stem_pool: whether 3x3 max pooling of stride 2
+        follows it.
     head_channels: width of the final 1x1 convolution; 0: none.
-    resolution: side of the square input image in pixels.
+    resolution: side of the square input image in pixels. activation: one of ``ACTIVATIONS``.
     norm_eps, norm_momentum: of batch normalisation, in PyTorch's convention (TensorFlow's momentum is 1 - this).
     padding: ``symmetric`` (PyTorch), or ``same`` (TensorFlow's SAME, which pads bottom and right only at even sizes).
+    layout: which family's module names, initialisation, start and end the network has, one of ``LAYOUTS``.
     """
 
     stages: tuple[Stage, ...]

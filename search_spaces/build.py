@@ -24,7 +24,8 @@ def build_model(
     drop_path: float = 0.0,
     zero_init_residual: bool = False,
 ) -> nn.Module:
-    """The network, freshly initialised; it maps (N, 3, H, W) to (N, num_classes) for any H and W.
+    """The network, freshly initialised; it maps images (N, 3, H, W) to logits (N, num_classes) for any H and W.
+    Raises UserError where ``arch`` is of the layout ``densenet`` and not as torchvision's can be.
 
     dropout: before the classifier. drop_path: the rate that stochastic depth rises to; block i of N drops with
     drop_path * i / N, counting blocks without a skip too (arXiv 1905.11946 code). zero_init_residual: residual branches

@@ -29,7 +29,11 @@ _PYCLS = re.compile(r"d(?P<d>\d+(?:\.\d+)?)_w(?P<w>\d+(?:\.\d+)?)_r(?P<r>\d+(?:\
 
 @dataclass(frozen=True)
 class Coefficients:
-    """alpha: of depth; beta: of width; gamma: of resolution; each from 1 to ``LARGEST``."""
+    """Compound scaling (arXiv 1905.11946, equation 3): for each step of phi depth, width and resolution are multiplied
+    by these. Raises UserError where one is not from 1 to ``LARGEST``.
+
+    alpha: of depth. beta: of width. gamma: of resolution.
+    """
 
     alpha: float
     beta: float

@@ -1,6 +1,6 @@
 """What a network costs, in closed form: integer arithmetic, so that a candidate is judged before a tensor exists.
 
-Conventions (those of the EfficientNet papers' "FLOPs" and of fvcore, see README):
+Conventions (those of the EfficientNet papers' "FLOPs" and of fvcore, see docs/concepts.md):
 ``params``: learnable parameters (batch norm's scale and shift included, its running statistics not).
 ``macs``: multiply-adds of convolutions and linear layers, batch 1; one multiply-add counts once.
 ``activations``: output elements of convolutions and linear layers, batch 1 (arXiv 2103.06877).
@@ -24,7 +24,8 @@ class Cost(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of a stage table; as in the papers, ``resolution`` is the input's and ``channels`` the output's."""
+    """One line of a stage table; as in the papers (arXiv 1905.11946, Table 1), ``resolution`` is the input's side in
+    pixels and ``channels`` are the output's. operator: as the papers write it, ``MBConv6, k5x5, SE0.25``."""
 
     operator: str
     resolution: int
@@ -35,7 +36,8 @@ class Row(NamedTuple):
 
 
 def count(arch: Arch, num_classes: int = 1000) -> Cost:
-    """The cost of the network with its classifier at ``arch.resolution``."""
+    """The cost of the network with its classifier for one image of ``arch.resolution``: what fvcore counts on the built
+    module, tens of thousands of times as fast (benchmarks/cost.py). num_classes: outputs of the classifier."""
     params, macs, activations, channels, side = of_stem(arch)
     for stage in arch.stages:
         p, m, a, channels, side = of_stage(stage, channels, side)
@@ -47,7 +49,8 @@ def count(arch: Arch, num_classes: int = 1000) -> Cost:
 
 
 def table(arch: Arch, num_classes: int = 1000) -> list[Row]:
-    """The stage table as the papers print it, with each line's cost; the lines sum to ``count``."""
+    """The stage table as the papers print it (arXiv 1905.11946, Table 1; 2104.00298, Table 4), with each line's cost;
+    the lines sum to ``count``."""
     params, macs, activations, channels, side = of_stem(arch)
     pool = ", maxpool" if arch.stem_pool else ""
     stem = f"Conv, k{arch.stem_kernel}x{arch.stem_kernel}{pool}"

@@ -50,7 +50,7 @@ def catalogue() -> Mapping[str, Published]:
 
 
 def load(name_or_path: str | Path) -> Arch:
-    """A published network by its name, or one from a ``.json`` or ``.yaml`` file.
+    """A published network by its name (``search_spaces list``), or one from a ``.json`` or ``.yaml`` file.
 
     The file holds an Arch's mapping, or a mapping whose ``arch`` is one (as ``show --json`` and run folders write).
     Raises UserError that lists the names, or names the file and the field that is wrong.

@@ -42,9 +42,11 @@ def scale(
     rounding: str = "official",
     divisor: int = 8,
 ) -> Arch:
-    """The network with its widths and depths multiplied; stem and head are scaled with the stages.
+    """The network with its widths and depths multiplied; stem and head are scaled with the stages (arXiv 1905.11946,
+    section 3.3, rounded as in the official code).
 
-    depth: of all stages, or one number a stage. divisor: of which widths are multiples.
+    width: multiplies channels. depth: multiplies layers of all stages, or one number a stage. resolution: side in
+    pixels; None: as it is. rounding: ``official``, ``unguarded`` or ``nearest``. divisor: of what widths are multiples.
 
     The head follows each family's official code: MnasNet's is fixed, MobileNetV2's never shrinks. A multiplier of 1
     changes nothing. Raises UserError on a multiplier that is not positive.

@@ -29,6 +29,7 @@ class SearchSpace:
 
     choices: for each stage the allowed values of each field in GENES; the base's own value where it is not searched.
     resolutions: allowed input sides in pixels. width: what the channels of the space's file were multiplied by.
+    Made by ``search_spaces.space_file.load_space``; iterating yields every network (see ``size`` first).
     """
 
     name: str
@@ -68,7 +69,7 @@ class SearchSpace:
         return found | {"resolution": arch.resolution} if len(self.resolutions) > 1 else found
 
     def from_genes(self, genes: Mapping[str, Any]) -> Arch:
-        """The inverse of ``genes``."""
+        """The network with these values, the inverse of ``genes``; a gene left out has its first value."""
         stages = tuple(
             self._stage(index, tuple([genes.get(name, values[0]) for name, _, values in stage]))
             for index, stage in enumerate(self._genes)

@@ -26,7 +26,7 @@ def builtin_spaces() -> list[str]:
 def load_space(
     name_or_path: str, width: float | None = None, resolution: int | None = None, fallback: int | None = None
 ) -> SearchSpace:
-    """A built-in space by its name, or a user's own from a YAML file of the same form (see README).
+    """A built-in space by its name, or a user's own from a YAML file of the same form (docs/spaces.md).
 
     width: multiplies all channels, rounded to 8, counted from 1; a file that names its ``width``, as a run's space.yaml
         does, is at that already. None: as the file is.

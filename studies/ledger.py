@@ -79,12 +79,14 @@ class Outcome:
     """What an evaluation returns: everything about a trial but its number, network and seed.
 
     status: ``ok``; ``rejected`` (a constraint is violated; ``violations`` says by how much); ``stopped``; ``failed``.
-    top1: percent, of the last epoch, on the validation split. macs: conv + linear multiply-adds at the trial's
+    params, activations: as ``search_spaces.cost.count`` has them. top1: percent, of the last epoch, on the validation
+        split. val_loss: of the same, in nats. macs: conv + linear multiply-adds at the trial's
         resolution and number of classes; macs_fvcore: the same, counted by fvcore on the built model.
     test_top1: percent, on the test split, which no decision looks at: measured once a network is confirmed only.
     step_time_s: median time of one training step. peak_memory_mb: most memory that training took, in MB (1e6 bytes).
     timings: seconds by phase.
     violations: share over the limit by constraint text, for example ``{"latency_ms<=8": 0.16}``.
+    environment: versions and hardware of where it ran. error: why it failed, in a line.
     """
 
     status: str
@@ -131,8 +133,10 @@ class Outcome:
 class TrialRecord:
     """One trial as the ledger knows it. ``outcome`` is None while it runs (or when the run ended under it).
 
-    measured: what was known before it trained. epoch_times: when each of ``epochs`` was recorded.
-    epochs: the learning curve.
+    number: from 0, in the order of proposals. seed: of its initialisation and order of images.
+    started, finished, epoch_times: when the trial and each of ``epochs`` was recorded, in s since 1970; None: not yet.
+    measured: what was known before it trained.
+    epochs: the learning curve, a mapping an epoch: ``epoch``, ``train_loss`` and ``val_loss`` in nats, ``top1`` in %.
     """
 
     number: int
