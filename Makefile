@@ -1,26 +1,30 @@
 # Two commands for a fresh clone: `make search` and `make test`. Each makes the environment .venv on first use.
+# `make` alone says what else there is: the targets below that have a line after ##.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 
-.PHONY: search scale test lint types clean
+.PHONY: help search scale test lint types clean
 .DELETE_ON_ERROR:
 
-search: $(VENV)/installed  ## a first search of the real v2 space on images made on the spot, at a quarter of its width
+help:
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+search: $(VENV)/installed  ## a first search of the v2 space on images made on the spot, at a quarter of its width; ARGS="--trials 40"
 	$(RUN) nas.search --space v2 --width 0.25 --trials 16 $(ARGS)
 
 scale: $(VENV)/installed  ## which alpha, beta, gamma scale EfficientNet-B0? A quarter of its width on small images
 	$(RUN) nas.scale --phi 1..7 --base efficientnet_b0 --width 0.25 --resolution 64 --data glyphs:n=2400 --grid-step 0.1 \
 		--seeds 2 --set train.learning_rate=0.003 $(ARGS)
 
-test: $(VENV)/installed
+test: $(VENV)/installed  ## the tests
 	$(RUN) pytest -n 2 --dist loadfile  # two files at a time; a file's tests share what it made
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed  ## ruff
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 
-types: $(VENV)/installed
+types: $(VENV)/installed  ## mypy
 	$(RUN) mypy
 
 # torch and torchvision in the same resolver call as all else, so that they match; checked by importing them.
@@ -31,5 +35,5 @@ $(VENV)/installed: pyproject.toml
 	$(VENV)/bin/python -c 'import torchvision'
 	touch $@
 
-clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+clean:  ## removes the environment and what tools left behind, no run
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
