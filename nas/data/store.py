@@ -159,7 +159,7 @@ def _write(folder: Path, listing: Listing, kept: np.ndarray, request: Request, i
     arrays = {"labels": listing.labels[kept].astype(np.int64), "usable": usable, "sums": sums, "squares": squares}
     if listing.is_val is not None:
         arrays["is_val"] = listing.is_val[kept]
-    np.savez(folder / ARRAYS, allow_pickle=False, **arrays)
+    np.savez(folder / ARRAYS, **arrays)
     shape = (len(kept), 3, request.resolution, request.resolution)
     meta = {
         "classes": listing.classes,
