@@ -12,13 +12,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import UserError
+from studies.objectives import METRICS
+from studies.rewards import FORMS
 from studies.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from studies.spec import Spec
 
 FOLDERS = "imagefolder:DIR, torchvision:NAME:DIR, cifar10:DIR, cifar100:DIR, huggingface:DIR"
-METRICS = "top1, val_loss, latency_ms, macs, params, activations, step_time_s, peak_memory_mb"
+GOALS = f"{', '.join(METRICS)}, or a reward: {', '.join(FORMS)}"
 
 
 def names(text: str) -> list[str]:
@@ -38,7 +40,7 @@ FIELDS: tuple[tuple[str, str, Callable[[str], object], str, str], ...] = (
     ("--epochs", "train.epochs", int, "N", "of short training (default 4)"),
     ("--seconds-per-trial", "train.seconds", float, "S", "of training at most, so that slow networks hog no worker"),
     ("--sampler", "search.sampler", str, "NAME", f"{', '.join(SAMPLERS)} (default predictor)"),
-    ("--objective", "search.objectives", str, "NAME", f"{METRICS}, or a reward: mnasnet[:MS], v2; repeatable"),
+    ("--objective", "search.objectives", str, "NAME", f"{GOALS}; repeatable"),
     ("--constraint", "search.constraints", str, "LIMIT", 'reject networks beyond "latency_ms<=8"; repeatable'),
     ("--repeats", "search.repeats", int, "N", "train each network with so many seeds, one a trial (default 1)"),
     ("--early-stop", "search.early_stop", str, "HOW", "none (default), or asha: stop what the rungs tell to be worse"),

@@ -3,7 +3,7 @@
 Its text is read as a person reads it: what stands in a block goes where the line above it says,
 
     New file `PATH`:
-    In `PATH`, above `TEXT`:          TEXT is in one line of the file only
+    In `PATH`, above `TEXT`:          TEXT is in one line of the file only; two blank lines follow a function
     In `PATH`, below `TEXT`:
     In `PATH`, `OLD` becomes `NEW`.   OLD is in the file once
 
@@ -78,7 +78,8 @@ class Project:
             lines = path.read_text().splitlines(keepends=True)
             (found,) = (index for index, line in enumerate(lines) if step["anchor"] in line)
             found += step["where"] == "below"
-            path.write_text("".join([*lines[:found], step["inserted"], *lines[found:]]))
+            apart = "\n\n" if step["inserted"].startswith("def ") else ""
+            path.write_text("".join([*lines[:found], step["inserted"], apart, *lines[found:]]))
         else:
             path = self.folder / step["changed"]
             content = path.read_text()
@@ -88,7 +89,7 @@ class Project:
     def run(self, command):
         arguments = shlex.split(command)
         return subprocess.run(
-            arguments, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300
+            arguments, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=900
         )
 
 
@@ -128,6 +129,12 @@ def test_what_the_text_says_is_printed(project):
         assert project.printed[printed[0]].strip() == printed[1]
 
 
+def test_it_is_written_as_the_rest_is(project):
+    for command in ("check", "format --check"):
+        done = project.run(f"ruff {command} search_spaces studies nas")
+        assert done.returncode == 0, done.stdout
+
+
 def test_a_block_is_counted_built_and_searched(project):
     assert " passed" in printed(project, "test_cost.py")
     assert "mbconv|extra_depthwise" in printed(project, "show my_space")
@@ -159,3 +166,16 @@ def test_latencies_say_what_ran_where(project):
     assert "runtime torch exported" in printed(project, "--mode exported")
     assert re.search(r"runtime torch \S+ exported", printed(project, "--device docker:board"))
     assert "p50" in printed(project, "--device docker:board")
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "extending.md"])
+def test_files_that_a_page_names_are_there(page):
+    """By their path, or, beside another of the same folder, by their name alone."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    added = {step["new"] for title in TITLES for step in recipe(title) if "new" in step}
+    known = {
+        str(path.relative_to(ROOT)) for folder in (*COPIED, "benchmarks") for path in (ROOT / folder).rglob("*.py")
+    } | added
+    names = set(re.findall(r"`((?:\w+/)*\w+\.py)(?:: \w+)?`", text))
+    assert names
+    assert not {name for name in names if not any(path == name or path.endswith(f"/{name}") for path in known)}
