@@ -18,8 +18,10 @@ from nas.progress import log, log_to
 from nas.scale.base import DEFAULT, Base, find
 from nas.scale.emission import check, emitted
 from nas.scale.settings import PUBLISHED, Settings
+from reports import specs
 from reports.terminal import say
-from search_spaces import Arch, UserError
+from search_spaces import UserError
+from search_spaces.errors import found_in
 from search_spaces.published import read_yaml
 from studies import runfolder
 from studies.scaling_record import SCALING
@@ -46,13 +48,12 @@ def base_of(settings: Settings) -> Base:
 def begin(spec: Spec, settings: Settings, base: Base, out: Path, command: str, verbose: bool = False) -> None:
     """Makes the run in the new folder ``out``. Raises UserError where it holds one, or what is asked for cannot be."""
     runfolder.check_free(out)
-    made = _design(spec, settings, base, verbose)
     check(base, settings)
+    made = _design(spec, settings, base, verbose)
     folder = runfolder.create(out)
     with runfolder.alone(folder), log_to(folder / runfolder.LOG):
         runfolder.check_free(folder)  # another run may have begun since
-        entry = {"name": base.name, "found": base.found, "classes": base.classes, "arch": base.arch.to_dict()}
-        runfolder.write_text(folder / BASE, json.dumps(entry, indent=1) + "\n")
+        runfolder.write_text(folder / BASE, json.dumps(base.to_dict(), indent=1) + "\n")
         about = {**lifecycle.head(command, _gpus(made)), **_spec_of(made, spec), SECTION: settings.to_dict()}
         runfolder.write_yaml(folder / runfolder.SPEC, about)  # last: with it the run has begun
         log.info("%s", command)
@@ -73,13 +74,16 @@ def resume(
     with runfolder.alone(folder), log_to(folder / runfolder.LOG):
         from nas.plan import within
 
-        settings = replace(Settings.from_dict(about[SECTION]), **wanted).check()
-        kept = read_yaml(folder / BASE)
-        base = Base(kept["name"], Arch.from_dict(kept["arch"]), kept["found"], kept["classes"])
-        old = parse({key: value for key, value in about.items() if key != SECTION})
+        specs.recorded(path, about)
+        with found_in(path):
+            settings = Settings.from_dict(about[SECTION])
+            old = parse({key: value for key, value in about.items() if key != SECTION})
+        settings = replace(settings, **wanted).check()
+        with found_in(folder / BASE):
+            base = Base.from_dict(read_yaml(folder / BASE))
         spec = parse(override(replace(old, resources=within(old.resources)).to_dict(), changes))
-        made = _design(spec, settings, base, verbose)
         check(base, settings)
+        made = _design(spec, settings, base, verbose)
         if made:
             lifecycle.check_kind("study", old.resources, made.plan.resources)
         head = lifecycle.head_again(about, command, _gpus(made))
