@@ -29,7 +29,7 @@ SCALE = """
 --coefficients 1.2,1.1,1.15 --base a-trials-torn | a-trials-torn/trials.jsonl | line 1 | is damaged
 --coefficients 1.2,1.1,1.15 --base a-spec-odd | a-spec-odd/spec.yaml: objectives | 'speed' | top1, val_loss
 --coefficients 1.2,1.1,1.15 --base a-spec-list | a-spec-list/spec.yaml: spec | [1, 2] | is not a mapping
---coefficients published --base resnet18 | --coefficients | published, but resnet18 | efficientnet_b0, efficientnet_v2_b0
+--coefficients published --base resnet18 | --coefficients | resnet18 has no published family | efficientnet_b0
 --coefficients published --max-resolution 300 | --max-resolution | the published networks | give coefficients
 --coefficients published --rounding nearest | --rounding | 'nearest' | rounded officially
 --coefficients published --target-macs 1e9 | --target-macs | the published networks | give coefficients
