@@ -8,7 +8,7 @@ SEARCH = """
 --trials 1e3 | --trials | '1e3' | is not an integer
 --trials 1.5 | --trials | '1.5' | is not an integer
 --trials '' | --trials | '' | is not an integer
---trails 5 | --trails | did you mean --trials?
+--trails 5 | --trails | did you mean --trials
 --tri 5 | --tri | did you mean --trials
 --no-such | --no-such | there is none like it
 stray | 'stray' | there is none like it
@@ -219,9 +219,9 @@ FIDELITY = """
 --resume fid-spec-none | fid-spec-none/spec.yaml: networks | missing
 --resume fid-spec-odd | fid-spec-odd/spec.yaml: networks | 'x' | a valid integer
 --resume fid-spec-bare | fid-spec-bare/spec.yaml: command | missing
---resume fid --networks 5 | --networks | stays as it was | allowed with --resume are --gpus
---resume fid --epochs 3 | --epochs | stays as it was | allowed with --resume are --gpus
---resume fid --proxy epochs=1 | --proxy | stays as it was | allowed with --resume are --gpus
+--resume fid --networks 5 | --networks | stays as it was | allowed with --resume are --threshold
+--resume fid --epochs 3 | --epochs | stays as it was | allowed with --resume are --threshold
+--resume fid --proxy epochs=1 | --proxy | stays as it was | allowed with --resume are --threshold
 --resume fid --threshold 2 | --threshold | 2 | above 0 and at most 1
 --resume fid --dry-run | --dry-run | does not go with --resume
 """

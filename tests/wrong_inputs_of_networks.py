@@ -162,4 +162,11 @@ resnet18 --predict table.json | table.json | no latency table | python -m nas.la
 resnet18 --predict old_table.json | old_table.json: schema | 99 | is not 1
 resnet18 --predict folder.json | folder.json | Is a directory | python -m nas.latency --fit-table
 """
-TABLES = [("search_spaces", SPACES), ("nas.export", EXPORT), ("nas.latency", LATENCY)]
+ALL = """
+serach | command | 'serach' | search, scale, export
+'' | command | '' | search, scale, export
+search --trials 0 | search.trials | 0 | greater than or equal to 1
+spaces show efficientnet_b9 | network | 'efficientnet_b9' | did you mean efficientnet_b7
+report nowhere | nowhere | is no folder
+"""
+TABLES = [("nas", ALL), ("search_spaces", SPACES), ("nas.export", EXPORT), ("nas.latency", LATENCY)]

@@ -88,11 +88,11 @@ SCALE = """
 --resume scale-spec-data | scale-spec-data/spec.yaml: data | 5 | a mapping
 --resume scale-spec-bare | scale-spec-bare/spec.yaml: command | missing
 --resume scale --phi 7..1 | --phi | '7..1' | as in 1..7, or 0.5,1,2
---resume scale --seeds 5 | --seeds | stays as it was | allowed are --phi
---resume scale --base b0.json | --base | stays as it was | allowed are --phi
---resume scale --later-stages | --later-stages | stays as it was | allowed are --phi
---resume scale --dry-run | --dry-run | stays as it was | allowed are --phi
---resume scale --set train.epochs=3 | --set train.epochs | stays as it was | allowed are --phi
+--resume scale --seeds 5 | --seeds | stays as it was | allowed with --resume are --phi
+--resume scale --base b0.json | --base | stays as it was | allowed with --resume are --phi
+--resume scale --later-stages | --later-stages | stays as it was | allowed with --resume are --phi
+--resume scale --dry-run | --dry-run | does not go with --resume
+--resume scale --set train.epochs=3 | --set train.epochs | stays as it was | allowed with --resume are --phi
 --resume scale --constraint 'params<=1' | --constraint | params<=1 | the base itself
 --resume scale --target-macs 5 | --target-macs | 5 | the base's 3.858e+08
 """
