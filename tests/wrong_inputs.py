@@ -176,8 +176,8 @@ stray | 'stray' | there is none like it
 --resume a --baselines resnet | search.baselines | 'resnet' | did you mean resnet
 """
 FIDELITY = """
---networks 3 | --networks | 3 | at least 4
 --networks x | --networks | 'x' | is not an integer
+--networks 3 | --networks | 3 | at least 4
 --space one.yaml | --networks | 12 | only 1 different ones
 --seeds 0 | --seeds | 0 | at least 1
 --proxy-seeds 0 | --proxy-seeds | 0 | at least 1

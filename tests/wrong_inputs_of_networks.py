@@ -38,9 +38,9 @@ sample --space v1 --width 1e9 | width | 1000000000.0 | at most 100
 sample --space v1 --seed x | --seed | 'x' | is not an integer
 """
 EXPORT = """
+--to timm | network | --from BUILDER:NAME
 efficientnet_b0 | required | --to
 efficientnet_b0 --to | --to | expected one argument
---to timm | network | --from BUILDER:NAME
 '' --to timm | RUN_DIR|FILE|NAME | '' | a value is needed
 efficientnet_b0 --to '' | --to | '' | a value is needed
 efficientnet_b0 --to tensorflow | --to | 'tensorflow' | torchvision, timm, keras, onnx
@@ -99,8 +99,8 @@ efficientnet_b0 --from timm:resnet18 --to json | network | name a run folder | -
 --from timm:resnet18 --to json --all | --all | 'timm:resnet18' | needs a run folder
 """
 LATENCY = """
-'' | NAME|FILE | '' | a value is needed
 --threads 1 | NAME | missing | a published network
+'' | NAME|FILE | '' | a value is needed
 resnet18 mobilenet_v2 | 'mobilenet_v2' | there is none like it
 efficientnet_b9 | network | 'efficientnet_b9' | did you mean efficientnet_b7
 missing.json | missing.json | cannot be read (No such file

@@ -92,14 +92,14 @@ SCALE = """
 --resume scale --base b0.json | --base | stays as it was | allowed with --resume are --phi
 --resume scale --later-stages | --later-stages | stays as it was | allowed with --resume are --phi
 --resume scale --dry-run | --dry-run | does not go with --resume
---resume scale --set train.epochs=3 | --set train.epochs | stays as it was | allowed with --resume are --phi
+--resume scale --set train.epochs=3 | --epochs | stays as it was | allowed with --resume are --phi
 --resume scale --constraint 'params<=1' | --constraint | params<=1 | the base itself
 --resume scale --target-macs 5 | --target-macs | 5 | the base's 3.858e+08
 """
 REPORT = """
+nowhere | nowhere | is no folder
 --force | required | RUN_DIR
 '' | RUN_DIR | '' | a value is needed
-nowhere | nowhere | is no folder
 text.txt | text.txt | is no folder
 empty | empty | holds no run (no spec.yaml)
 a a | RUN_DIR | named twice
