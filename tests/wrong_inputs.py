@@ -70,7 +70,7 @@ stray | 'stray' | there is none like it
 --epochs four | --epochs | 'four' | is not an integer
 --seconds-per-trial nan | train.seconds | nan | less than inf
 --seconds-per-trial 8s | --seconds-per-trial | '8s' | is not a number
---sampler grid | search.sampler | 'grid' | 'nsga2' or 'predictor'
+--sampler grid | search.sampler | 'grid' | predictor
 --objective speed | objectives | 'speed' | top1, val_loss, latency_ms
 --objective top1,macs | objectives | 'top1,macs' | top1, val_loss, latency_ms
 --objective top1 --objective top1 | objectives | ['top1', 'top1'] | each objective once
