@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from search_spaces.errors import UserError, meant
 
-LONGEST = 160  # characters of a word in an error; of a longer one both ends are shown
+LONGEST = 120  # characters of a word in an error; of a longer one both ends are shown
 
 
 class Parser(argparse.ArgumentParser):

@@ -77,7 +77,8 @@ efficientnet_b0 --to json --num-classes 0 | --num-classes | '0' | an integer >= 
 efficientnet_b0 --to json --num-classes 5 --weights other.pth | --num-classes | the weights have their own
 efficientnet_b0 --to json --all | --all | 'efficientnet_b0' | needs a run folder
 efficientnet_b0 --to json --network x | --network | 'efficientnet_b0' | needs a run folder
-a --to json --network x | --network | 'x' | nor the id of a finished trial
+a --to json | network | a | has found no network yet
+scale --to json --network b9 | --network | 'b9' | is not one of b1, nor the id of a finished trial
 a --to json --all --network x | --network | does not go with --all
 a --to json --all --weights other.pth | --weights | does not go with --all
 efficientnet_b0 --to json --int8 digits | --int8 | is for --to onnx
@@ -93,7 +94,7 @@ efficientnet_b0 --to json --seed x | --seed | 'x' | is not an integer
 --from timm:mixnet_s --to json | --from | mixnet_s | is not MBConv
 --from torchvision:efficientnet_b9 --to json | --from | 'efficientnet_b9' | torchvision has no network
 --from torchvision:fasterrcnn_resnet50_fpn --to json | --from | 'fasterrcnn | torchvision has no network
---from torchvision:squeezenet1_1 --to json | --from | squeezenet1_1 | EfficientNet, MobileNetV2
+--from torchvision:squeezenet1_1 --to json | --from | squeezenet1_1 | has no convolution without bias
 efficientnet_b0 --from timm:resnet18 --to json | network | name a run folder | --from
 --from timm:resnet18 --to json --weights other.pth | --weights | does not go with --from
 --from timm:resnet18 --to json --all | --all | 'timm:resnet18' | needs a run folder

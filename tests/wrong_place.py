@@ -54,6 +54,8 @@ def scaling(folder, **settings):
     make_scaling(folder)
     entry = {"name": "efficientnet_b0", "found": "published", "classes": 1000, "arch": B0}
     (folder / "base.json").write_text(json.dumps(entry))
+    (folder / "family").mkdir()
+    (folder / "family" / "b1.json").write_text(json.dumps({"name": "b1", "arch": B0}))
     spec = ABOUT | {"scale": {"coefficients": "1.2,1.1,1.15", "phis": [1.0], **settings}}
     (folder / "spec.yaml").write_text(yaml.safe_dump(spec))
     return folder
