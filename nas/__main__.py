@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
     elif name in COMMANDS:
         importlib.import_module(COMMANDS[name]).main(arguments)
     else:
-        raise UserError(f"{name!r} is not a command, allowed are {', '.join(COMMANDS)}")
+        raise UserError(f"command: {name!r} is not one of {', '.join(COMMANDS)}")
 
 
 def _about(name: str) -> str:

@@ -7,7 +7,6 @@ these neither wait for them nor lose any of their budget; and they may be added 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from nas.given import Trainings
 from search_spaces import Arch, UserError, cost
+from search_spaces.errors import meant
 from search_spaces.published import catalogue
 from search_spaces.space import SearchSpace
 from studies import runfolder
@@ -42,8 +42,7 @@ def trainings(spec: Spec, space: SearchSpace, run_dir: Path) -> Trainings:
 
 def _network(name: str, resolution: int, norm_momentum: float) -> Arch:
     if name not in catalogue():
-        near = difflib.get_close_matches(name, catalogue())
-        hint = f"did you mean {', '.join(near)}?" if near else "'python -m search_spaces list' shows their names"
+        hint = meant(name, catalogue(), "'python -m search_spaces list' shows their names")
         raise UserError(f"search.baselines: {name!r} is no published network; {hint}")
     arch = replace(catalogue()[name].arch, resolution=resolution, norm_momentum=norm_momentum)
     if _vanishes(arch):

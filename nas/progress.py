@@ -30,6 +30,10 @@ log = logging.getLogger("nas")
 class _LogFile(logging.FileHandler):
     """Loses lines on a full disk: it is the ledger that then ends the run, in one line."""
 
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):  # of opening it, with the first line
+            super().emit(record)
+
     def handleError(self, record: logging.LogRecord) -> None: ...
 
     def close(self) -> None:
@@ -40,7 +44,7 @@ class _LogFile(logging.FileHandler):
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Sends the project's log to the end of a file, each line with its time."""
-    handler = _LogFile(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8", delay=True)  # what is refused before its first line leaves no file
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)

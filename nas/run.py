@@ -20,6 +20,7 @@ from nas.plan import Plan, plan
 from nas.progress import SearchProgress, log, log_to
 from reports.terminal import say
 from search_spaces import Arch, UserError, constraint, cost, feasible
+from search_spaces.errors import found_in
 from search_spaces.published import read_yaml
 from search_spaces.space_file import load_space
 from studies import fidelity_record, ledger, runfolder, samplers
@@ -73,7 +74,8 @@ def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: boo
             raise UserError(f"--resume: {run_dir} holds no search (no {name})")
     with ledger.Ledger(run_dir) as writer, log_to(run_dir / runfolder.LOG):
         about = read_yaml(run_dir / runfolder.SPEC)
-        old = parse(about)
+        with found_in(run_dir / runfolder.SPEC):
+            old = parse(about)
         spec = lifecycle.spec_again(old, changes)
         if spec.latency.table:  # the copy, wherever the run folder lies now
             spec = replace(spec, latency=replace(spec.latency, table=str(run_dir / runfolder.LATENCY_TABLE)))

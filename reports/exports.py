@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from search_spaces import UserError
+from studies.runfolder import check_below
 
 
 def check_file(flag: str, path: Path, suffix: str, force: bool) -> None:
@@ -34,8 +35,7 @@ def check_folder(flag: str, path: Path) -> None:
 
 def check_place(flag: str, path: Path, names: Iterable[str] = (), force: bool = False) -> None:
     """Raises UserError where ``path`` cannot be a folder, or holds one of the files; force: these are replaced."""
-    if path.exists() and not path.is_dir():
-        raise UserError(f"{flag}: {path} is a file; name another folder")
+    check_below(flag, path)
     if taken := [name for name in names if (path / name).exists()]:
         if not force:
             raise UserError(f"{flag}: {path / taken[0]} exists; --force replaces it")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from search_spaces import UserError
 
 T = TypeVar("T")
-NAMES: Mapping[type, str] = {int: "an integer", list: "a list", dict: "a mapping"}
+NAMES: Mapping[type, str] = {int: "an integer", str: "text", list: "a list", dict: "a mapping"}
 
 
 def field(path: Path, spec: Any, name: str, kind: type[T], otherwise: T | None = None) -> T:
@@ -35,6 +35,12 @@ def texts(path: Path, spec: Any, name: str, otherwise: list[str] | None = None) 
         if not isinstance(value, str):
             raise UserError(f"{path}: {name}: {value!r} in it is not text")
     return found
+
+
+def recorded(path: Path, spec: Any) -> None:
+    """Raises UserError where a run's ``spec.yaml`` lacks what every command writes there first."""
+    for name, kind in (("command", str), ("created", str), ("environment", dict)):
+        field(path, spec, name, kind)
 
 
 def plain(value: Any) -> str:

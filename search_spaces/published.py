@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 import yaml
 
 from search_spaces.arch import Arch
-from search_spaces.errors import UserError
+from search_spaces.errors import UserError, found_in, meant
 from search_spaces.scaling import scale
 
 CATALOGUE = Path(__file__).parent / "catalogue"
@@ -59,18 +58,15 @@ def load(name_or_path: str | Path) -> Arch:
     if name in catalogue():
         return catalogue()[name].arch
     if path.suffix not in (".json", ".yaml", ".yml"):
-        near = difflib.get_close_matches(name, catalogue())
-        hint = f"did you mean {', '.join(near)}?" if near else f"which holds {', '.join(catalogue())}"
+        hint = meant(name, catalogue(), "'python -m search_spaces list' shows what that holds")
         raise UserError(f"network: {name!r} is neither a .json or .yaml file nor in the catalogue; {hint}")
     data = read_yaml(path)
     if isinstance(data, list):  # show NAME --json > FILE.json
         if len(data) != 1:
             raise UserError(f"{path}: holds {len(data)} networks, one is needed")
         data = data[0]
-    try:
+    with found_in(path):
         return Arch.from_dict(data["arch"] if isinstance(data, dict) and "arch" in data else data)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
 
 
 def read_yaml(path: Path) -> Any:

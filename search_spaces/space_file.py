@@ -16,6 +16,7 @@ from search_spaces.scaling import round_width, scale
 from search_spaces.space import GENES, SearchSpace
 
 SPACES = Path(__file__).parent / "spaces"
+WIDEST = 100.0  # times the channels
 
 
 def builtin_spaces() -> list[str]:
@@ -33,8 +34,8 @@ def load_space(
     resolution: replaces the file's; fallback: where the file names none, instead of the base network's.
     Raises UserError that names the space or the file with the field, its value and what is allowed.
     """
-    if width is not None and not 0 < width < math.inf:
-        raise UserError(f"width: {width!r} is not a positive number")
+    if width is not None and not 0 < width <= WIDEST:
+        raise UserError(f"width: {width!r} is not a number above 0 and at most {WIDEST:g}")
     path = SPACES / f"{name_or_path}.yaml"
     if name_or_path not in builtin_spaces():
         path = Path(name_or_path)

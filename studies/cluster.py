@@ -69,7 +69,7 @@ def _connect(address: str, verbose: bool, **settings: Any) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         if address == "local":
             raise
-        reason = str(error).strip().splitlines()[-1]
+        reason = " ".join(str(error).split())[:160]
         raise UserError(f"address: no Ray cluster answers at {address!r} ({reason})") from None
     present = ray.get_runtime_context().gcs_address
     if address not in ("local", "auto", present, *_joined):

@@ -174,7 +174,8 @@ class Ledger:
         whole = sum(len(line) for line in _whole_lines(self.path))
         try:
             self._file = open(self.path, "ab", buffering=0)
-            self._file.truncate(whole)
+            if whole < os.fstat(self._file.fileno()).st_size:
+                self._file.truncate(whole)
         except OSError as error:
             self._lock.release()
             raise UserError(f"{self.path}: cannot be written ({error.strerror})") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import UserError
+from search_spaces.errors import meant
 from search_spaces.published import read_yaml
 
 NAMES = ("short", "v1", "v2", "finetune")
@@ -25,7 +26,8 @@ def applied(data: Mapping[str, Any], fields: Sequence[str]) -> Mapping[str, Any]
     recipe = load(train["recipe"])
     for name in recipe:
         if name not in fields or name == "recipe":
-            raise UserError(f"{train['recipe']}: {name}: unknown field, allowed are {', '.join(fields[1:])}")
+            hint = meant(name, fields[1:], f"allowed are {', '.join(fields[1:])}")
+            raise UserError(f"{train['recipe']}: {name}: unknown field, {hint}")
     return {**data, "train": recipe | train}
 
 

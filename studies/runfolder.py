@@ -23,12 +23,17 @@ FAMILY = "family"
 
 
 def check_free(path: Path) -> None:
-    """Raises UserError where ``path`` already holds a run or is a file. One that was killed before its spec was written
-    had not begun."""
+    """Raises UserError where ``path`` already holds a run, is a file, or lies below one. A run that was killed before
+    its spec was written had not begun."""
     if (path / SPEC).exists() or ((path / LEDGER).exists() and (path / LEDGER).stat().st_size):
         raise UserError(f"--out: {path} already holds a run; name another folder")
-    if path.exists() and not path.is_dir():
-        raise UserError(f"--out: {path} is a file; name another folder")
+    check_below("--out", path)
+
+
+def check_below(flag: str, path: Path) -> None:
+    """Raises UserError where ``path`` cannot be a folder, since it is a file or lies below one."""
+    if file := next((place for place in (path, *path.parents) if place.exists() and not place.is_dir()), None):
+        raise UserError(f"{flag}: {path} cannot be made, {file} is a file; name another folder")
 
 
 def create(path: Path) -> Path:

@@ -15,8 +15,11 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 
 from search_spaces import UserError, constraint
+from search_spaces.errors import meant
+from search_spaces.space_file import WIDEST
 from studies import objectives, recipes, rewards, samplers
 from studies.bounds import Count, NotNegative, Positive, Share
+from studies.checked import checked
 from studies.train_spec import TrainSpec, check_training
 
 _ON_DEVICE = {"latency_ms", "step_time_s", "peak_memory_mb"}
@@ -28,7 +31,7 @@ class SpaceSpec:
     """width multiplies the channels of the space; None: as its file has them."""
 
     name: str = "v2"
-    width: Positive | None = None
+    width: Annotated[float, Gt(0), Le(WIDEST)] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class DataSpec:
     """
 
     source: str = "glyphs"
-    resolution: Annotated[int, Ge(8)] | None = None
+    resolution: Annotated[int, Ge(8), Le(4096)] | None = None
     val_fraction: Annotated[float, Gt(0), Lt(1)] = 0.25
     test_fraction: Share = 0.1
     max_per_class: Annotated[int, Ge(2)] | None = None
@@ -188,19 +191,11 @@ def parse(data: Mapping[str, Any]) -> Spec:
 
     Raises UserError that names the field with its path, the value and what is allowed.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     if isinstance(data, Mapping) and any(key in RECORDED for key in data):
         data = _of_run({key: value for key, value in data.items() if key not in RECORDED})
     _check_names(Spec, data, "")
     data = recipes.applied(data, [f.name for f in fields(TrainSpec)])
-    try:
-        spec = TypeAdapter(Spec).validate_python(data, strict=False)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("int", "float", "str"))
-        reason = first["msg"].lower().replace("valid tuple", "list")
-        raise UserError(f"{where}: {first['input']!r} is wrong: {reason}") from None
+    spec = checked(Spec, data)
     samplers.check_name(spec.search.sampler)
     objectives.check(spec.search.objectives)
     _ = spec.constraints, spec.search.budget_s
@@ -259,7 +254,7 @@ def override(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, 
 def read_setting(text: str) -> tuple[str, Any]:
     """``section.field=value`` as path and value, the value read as YAML. Raises UserError."""
     path, equals, value = text.partition("=")
-    if not equals or not path.strip():
+    if not equals or not all(path.strip().split(".")):
         raise UserError(f"--set: {text!r} is not of the form section.field=value")
     try:
         return path.strip(), yaml.safe_load(value)
@@ -287,7 +282,8 @@ def _check_names(cls: type, data: Any, where: str) -> None:
     known = {f.name: f for f in fields(cls)}
     for name, value in data.items():
         if name not in known:
-            raise UserError(f"{where}{name}: unknown field, allowed are {', '.join(known)}")
+            allowed = f"allowed are {', '.join(known)}"
+            raise UserError(f"{where}{name}: unknown field, {meant(name, known, allowed)}")
         section = known[name].default_factory
         if isinstance(section, type) and is_dataclass(section):
             _check_names(section, value, f"{where}{name}.")

@@ -1,7 +1,6 @@
 """``python -m nas.latency --catalogue``: runs that are broken off and go on, mistakes, and two networks measured."""
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -112,39 +111,6 @@ def test_larger_ones_that_will_hardly_fit_are_said(made_up, capsys):
     with pytest.raises(KeyboardInterrupt):
         job.begin(slow, "")
     assert "the last 3 took more than twice latency_ms<=0.9" in capsys.readouterr().err
-
-
-MISTAKES = {
-    "nothing": ([], "NAME: missing"),
-    "a name": (["--catalogue", "resnet18"], "NAME: 'resnet18' does not go with --catalogue"),
-    "resolution": (["--catalogue", "--resolution", "96"], "--resolution: 96 does not go with --catalogue"),
-    "against": (["--catalogue", "--against", "resnet18"], "--against: 'resnet18' does not go with --catalogue"),
-    "no catalogue": (["resnet18", "--constraint", "params<=1"], "--constraint: ['params<=1'] is for --catalogue"),
-    "metric": (["--catalogue", "--constraint", "watts<=3"], "unknown metric 'watts'"),
-    "form": (["--catalogue", "--constraint", "params=3"], "'params=3' is not of the form"),
-    "none": (["--catalogue", "--constraint", "params<=1e3"], "no published network is within params<=1000"),
-    "memory there": (
-        ["--catalogue", "--device", "ssh:nowhere", "--constraint", "peak_memory_mb<=9"],
-        "peak_memory_mb<=9: memory is not measured on another device",
-    ),
-    "fixed": (["--catalogue", "--resume", "x", "--batch", "2"], "--batch: 2 stays as it was with --resume"),
-    "resume": (["--catalogue", "--resume", "none"], "holds no measurements of the catalogue"),
-}
-
-
-@pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_named(arguments, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError) as error:
-        latency_command.main(arguments)
-    assert message in str(error.value)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_mistake_is_one_line(tmp_path):
-    command = [sys.executable, "-m", "nas.latency", "--catalogue", "--resolution", "96"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
 
 
 def test_two_real_networks(tmp_path, monkeypatch, capsys):

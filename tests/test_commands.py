@@ -60,7 +60,7 @@ def test_an_unknown_command_is_one_line_that_names_the_known_ones(nas, capsys):
     assert nas("serach", "--trials", "2") == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err == f"error: 'serach' is not a command, allowed are {', '.join(COMMANDS)}\n"
+    assert told.err == f"error: command: 'serach' is not one of {', '.join(COMMANDS)}\n"
 
 
 def test_what_a_command_says_is_the_same_either_way(nas, run_python, capsys):

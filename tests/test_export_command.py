@@ -142,84 +142,13 @@ def test_names_that_are_alike_as_folders_or_strange(here, capsys):
     command.main(["fam", "--to", "json", "--network", "a b"])
 
 
-class Evil:
-    def __reduce__(self):
-        return print, ("EVIL",)
-
-
-def _weights(folder):
-    torch.save(build_model(load("mobilenet_v2"), 7).state_dict(), folder / "other.pth")
-    torch.save({"weight": Evil()}, folder / "evil.pth")
-    (folder / "text.pth").write_text("hello")
-    torch.save({"a": torch.zeros(3)}, folder / "flat.pth")
-    (folder / "full").mkdir()
-    (folder / "full" / "x").write_text("x")
-    (folder / "empty").mkdir()
-    (folder / "bad.json").write_text('{"arch": {"stages": []}}')
-    for name, about in ODD.items():
-        (folder / f"{name}.json").write_text(json.dumps({"arch": load("mobilenet_v2").to_dict()} | about))
+def test_weights_with_group_norm_are_refused(here):
     model = build_model(load("mobilenet_v2"))
     to_group_norm(model)
-    torch.save(model.state_dict(), folder / "group.pth")
-    (folder / "link").symlink_to(folder / "empty")
-    (folder / "gone.json").write_text(json.dumps({"arch": load("mobilenet_v2").to_dict(), "weights": "no.pt"}))
-
-
-ODD = {"nan": {"mean": [float("nan"), 0, 0]}, "names": {"classes": ["a"], "num_classes": 5}, "text": {"classes": "ab"}}
-BAD = [
-    (["nan.json", "--to", "json"], "nan.json: mean: [nan, 0, 0] is not three numbers"),
-    (["names.json", "--to", "json"], "classes: 1 names, but 5 classes"),
-    (["text.json", "--to", "json"], "classes: 'ab' is not a list of names"),
-    (["mobilenet_v2", "--to", "json", "--weights", "group.pth"], "were trained with group norm"),
-    (["mobilenet_v2", "--to", "json", "--out", "link"], "--out: link is a link"),
-    (["--from", "torchvision:fasterrcnn_resnet50_fpn", "--to", "json"], "torchvision has no network"),
-    (["--from", "timm:hf-hub:foo/bar", "--to", "json"], "timm has no network"),
-    (["--from", "timm:../x", "--to", "json"], "timm has no network"),
-    (["--to", "timm"], "network: name a run folder, a file or a published network"),
-    (["efficientnet_b0"], "--to"),
-    (["efficientnet_b0", "--to", "tensorflow"], "--to: 'tensorflow' is not one of torchvision, timm, keras, onnx"),
-    (["efficientnet_b0", "--to", "timm,"], "--to: '' is not one of"),
-    (["efficientnet_b9", "--to", "timm"], "did you mean"),
-    (["missing.json", "--to", "timm"], "missing.json: cannot be read"),
-    (["bad.json", "--to", "timm"], "bad.json: stem_channels: missing"),
-    (["gone.json", "--to", "timm"], "no file"),
-    (["empty", "--to", "timm"], "is neither a run folder"),
-    (["efficientnet_b0", "--to", "timm", "--out", "full"], "--out: full is not empty"),
-    (["efficientnet_b0", "--to", "timm", "--out", "text.pth"], "--out: text.pth is a file"),
-    (["efficientnet_b0", "--to", "timm", "--weights", "no.pth"], "--weights: no file no.pth"),
-    (["efficientnet_b0", "--to", "timm", "--weights", "text.pth"], "--weights: text.pth is not a state dict"),
-    (["efficientnet_b0", "--to", "timm", "--weights", "evil.pth"], "--weights: evil.pth is not a state dict"),
-    (["efficientnet_b0", "--to", "timm", "--weights", "flat.pth"], "--weights: flat.pth has no classifier"),
-    (["efficientnet_b0", "--to", "timm", "--weights", "other.pth"], "weights: other.pth are of another network"),
-    (["efficientnet_b0", "--to", "timm", "--num-classes", "0"], "is not an integer >= 1"),
-    (["efficientnet_b0", "--to", "timm", "--all"], "--all: needs a run folder"),
-    (["efficientnet_b0", "--to", "timm", "--network", "x"], "--network: needs a run folder"),
-    (["efficientnet_b0", "--to", "timm", "--int8", "digits"], "--int8: is for --to onnx"),
-    (["efficientnet_b0", "--to", "onnx", "--int8", "nothing"], "nothing"),
-    (["mobilenet_v2", "--to", "onnx", "--int8", "digits"], "10 classes, the network 1000"),
-    (["resnet18", "--to", "timm"], "timm cannot express resnet18"),
-    (["--from", "timm", "--to", "json"], "--from: 'timm' is not of the form timm:NAME or torchvision:NAME"),
-    (["--from", "timm:nothing", "--to", "json"], "timm has no network 'nothing'"),
-    (["--from", "torchvision:vit_b_16", "--to", "json"], "is of a family that is not read"),
-    (["--from", "timm:mixnet_s", "--to", "json"], "is not MBConv"),
-    (["--from", "timm:mobilenetv3_large_100", "--to", "json"], "--from: mobilenetv3_large_100"),
-    (["efficientnet_b0", "--from", "timm:resnet18", "--to", "json"], "network: name a run folder"),
-    (["--from", "timm:mnasnet_100", "--to", "json", "--weights", "other.pth"], "--weights: does not go with --from"),
-]
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
-)
-def test_wrong_input_is_one_line_and_leaves_nothing(flags, message, here, capsys):
-    _weights(here)
-    before = set(here.rglob("*"))
-    with pytest.raises((UserError, SystemExit)) as raised:
-        command.main(flags)
-    out, err = capsys.readouterr()
-    assert message in " ".join((err if raised.type is SystemExit else str(raised.value)).split())
-    assert "EVIL" not in out
-    assert set(here.rglob("*")) == before
+    torch.save(model.state_dict(), here / "group.pth")
+    with pytest.raises(UserError, match="were trained with group norm, which no target has"):
+        command.main(["mobilenet_v2", "--to", "json", "--weights", "group.pth"])
+    assert [path.name for path in here.iterdir()] == ["group.pth"]
 
 
 def test_a_missing_extra_is_named(here, monkeypatch):

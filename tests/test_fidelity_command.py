@@ -7,12 +7,10 @@ import subprocess
 import sys
 import time
 
-import pytest
 import yaml
 
 from nas.fidelity import __main__ as command
 from reports import fidelity
-from search_spaces import UserError
 from studies import ledger
 from studies.fidelity_record import FIDELITY, read
 
@@ -30,41 +28,6 @@ def test_dry_run_prints_the_work_and_writes_nothing(tmp_path, monkeypatch, capsy
     long = next(line.split() for line in printed.splitlines() if line.strip().startswith("long"))
     assert long == ["long", "16", "8", "2", "12", "1.000", "12.0"]
     assert os.listdir(tmp_path) == []
-
-
-MISTAKES = {
-    "networks": (["--networks", "3"], ["--networks: 3 is not at least 4"]),
-    "seeds": (["--seeds", "0"], ["--seeds: 0"]),
-    "long": (["--long-epochs", "2"], ["--long-epochs: 2 is not at least 3"]),
-    "threshold": (["--threshold", "2"], ["--threshold: 2", "at most 1"]),
-    "top": (["--top", "6"], ["--top: 6 is not less than the 6"]),
-    "proxy": (["--proxy", "epoch=2"], ["--proxy: 'epoch=2'", "epochs=2,resolution=24"]),
-    "proxy's epochs": (["--proxy", "epochs=9"], ["--proxy: epochs 9", "long training's 8"]),
-    "proxy's resolution": (["--proxy", "resolution=4"], ["resolution", "4"]),
-    "space": (["--space", "v3"], ["v3", "v1, v2"]),
-    "setting": (["--set", "train.lr=1"], ["train.lr", "learning_rate"]),
-    "data": (["--data", "imagenet"], ["imagenet", "imagefolder:DIR"]),
-    "cpus": (["--cpus", "9999"], ["cpus: 9999"]),
-    "resume": (["--resume", "."], ["holds no fidelity study"]),
-}
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_mistakes_are_named_before_anything_is_written(name, tmp_path, monkeypatch):
-    arguments, words = MISTAKES[name]
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError) as caught:
-        command.main(arguments if name == "resume" else [*STUDY, *arguments, "--out", "out"])
-    assert "\n" not in str(caught.value)
-    for word in words:
-        assert word in str(caught.value)
-    assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize("arguments", [["--networks", "5"], ["--epochs", "3"], ["--proxy", "epochs=1"], ["--dry-run"]])
-def test_what_a_study_is_cannot_be_another_when_it_goes_on(arguments):
-    with pytest.raises(UserError, match=f"^{arguments[0]}: "):
-        command.main(["--resume", "somewhere", *arguments])
 
 
 def start(*arguments):

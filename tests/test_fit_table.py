@@ -2,8 +2,6 @@
 
 import json
 import random
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -115,30 +113,3 @@ def test_what_is_kept_survives_a_torn_line_twice(tmp_path):
         kept.close()
         with (tmp_path / "part").open("a") as file:
             file.write('{"blo')
-
-
-MISTAKES = {
-    "no network": ([], "NAME: missing"),
-    "no network to predict": (["--predict", "t.json"], "NAME: missing"),
-    "no table": (["resnet18", "--predict", "none.json"], "none.json: cannot be read"),
-    "space without a fit": (["resnet18", "--space", "v1"], "--space: 'v1' is for --fit-table"),
-    "network and fit": (["resnet18", "--fit-table", "t.json"], "NAME: 'resnet18' does not go with --fit-table"),
-    "remote": (["--fit-table", "t.json", "--device", "ssh:pi"], "--device: 'ssh:pi': a table is fitted on the device"),
-    "unknown space": (["--fit-table", "t.json", "--space", "v9"], "space: 'v9' is neither"),
-    "few": (["--fit-table", "t.json", "--networks", "2", "--device", "cpu"], "--networks: 2 of space v2, at least 3"),
-    "no folder": (["--fit-table", "none/t.json"], "--fit-table: none is no folder"),
-}
-
-
-@pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_named(arguments, message):
-    with pytest.raises(UserError) as raised:
-        latency_command.main(arguments)
-    assert message in str(raised.value)
-
-
-def test_a_mistake_is_one_line(tmp_path):
-    command = [sys.executable, "-m", "nas.latency", "efficientnet_b0", "--predict", str(tmp_path / "none.json")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
-    assert "cannot be read" in done.stderr

@@ -2,9 +2,7 @@
 says."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 import time
 from importlib.util import find_spec
@@ -162,34 +160,6 @@ def test_a_deferred_number_is_none(printed, small, monkeypatch):
     text = printed(small, *FLAGS)
     assert "deferred" in text
     assert "p50" not in text
-
-
-MISTAKES = {
-    "name": (["efficientnet_b9"], "did you mean efficientnet_b"),
-    "file": (["none.json"], "none.json: cannot be read"),
-    "mode": (["resnet18", "--mode", "graph"], "latency.mode: 'graph' is wrong: input should be 'eager', 'compile'"),
-    "mode for cpu": (["resnet18", "--mode", "cuda_graph", "--device", "cpu"], "'cuda_graph' does not run on cpu"),
-    "dtype for cpu": (["resnet18", "--dtype", "float16", "--device", "cpu"], "'float16' is not measured on cpu"),
-    "device": (["resnet18", "--device", "tpu"], "--device: 'tpu' is not one of cpu, cuda"),
-    "precision": (["resnet18", "--precision", "2"], "latency.precision: 2.0 is wrong"),
-    "threads": (["resnet18", "--threads", "9999", "--device", "cpu"], "--threads: 9999 is more than"),
-    "batch": (["resnet18", "--batch", "0"], "argument --batch: '0' is not an integer >= 1"),
-    "against": (["resnet18", "--against", "resnet"], "network: 'resnet' is neither"),
-}
-
-
-@pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_one_line(arguments, message):
-    done = subprocess.run(
-        [sys.executable, "-m", "nas.latency", *arguments],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-        timeout=120,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert len(done.stderr.splitlines()) == 1
-    assert message in done.stderr
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -41,20 +41,6 @@ def test_the_command(tmp_path, capsys):
     assert found["p50_ms"] > 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--device", "tpu"], "--device: 'tpu' is not one of cpu, cuda or an address"),
-        (["--device", "usb:1"], "device: 'usb:1' is not an address"),
-        (["--device", "local:", "--against", "resnet18"], "--against: on another device"),
-        (["--device", "local:", "--mode", "compile"], "latency.mode: 'compile' does not run on a remote device"),
-    ],
-)
-def test_mistakes(arguments, message):
-    with pytest.raises(UserError, match=message):
-        main(["mobilenet_v2", *arguments])
-
-
 def test_a_trial_is_measured_there(digits):
     spec = parse({"train": TRAIN, "latency": QUICK | {"device": "local:"}})
     outcome = evaluate(SMALL, 0, digits, NoRun(), spec=spec)

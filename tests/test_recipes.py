@@ -71,7 +71,7 @@ def test_mistakes_are_named(train, message):
 def test_unknown_fields_of_a_recipe_are_named(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("learning_speed: 0.1\n")
-    with pytest.raises(UserError, match=r"mine.yaml: learning_speed: unknown field, allowed are epochs, seconds"):
+    with pytest.raises(UserError, match=r"mine.yaml: learning_speed: unknown field, did you mean learning_rate"):
         parse({"train": {"recipe": str(file)}})
 
 

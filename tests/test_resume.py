@@ -113,24 +113,6 @@ def test_log_on_a_full_disk_loses_lines_and_says_nothing(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        (["--epochs", "3"], "--epochs"),
-        (["--seed", "1"], "--seed"),
-        (["--objective", "params"], "--objective"),
-        (["--set", "train.dropout=0.5"], "--set train.dropout"),
-        (["--set", "search.population=9"], "--set search.population"),
-        (["--spec", "x.yaml"], "--spec"),
-        (["--out", "x"], "--out"),
-    ],
-)
-def test_what_decides_the_figures_stays(arguments, named):
-    with pytest.raises(UserError, match=f"^{named}: stays as it was") as caught:
-        search.main(["--resume", "run", *arguments])
-    assert "--trials" in str(caught.value)
-
-
 def test_folder_without_a_run_and_a_run_that_goes_on_are_named(nas_search, tmp_path):
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(UserError, match="holds no search"):

@@ -10,7 +10,7 @@ import yaml
 
 from nas.latency.footprint import peak_memory_mb
 from nas.scale.settings import Settings, phis, targets, triple
-from search_spaces import UserError, load
+from search_spaces import load
 from search_spaces.cost import count
 from studies.scaling_record import SCALING, read
 from studies.spec import LatencySpec
@@ -181,66 +181,7 @@ def test_phis():
     assert targets("0.7e9, 1e9") == (7e8, 1e9)
 
 
-WRONG = {
-    "--phi 0..-1": "--phi: '0..-1': 0..-1 ends before it begins",
-    "--phi 7..1": "--phi: '7..1': 7..1 ends before it begins",
-    "--phi a..b": "--phi: 'a' in 'a..b' is not a number",
-    "--phi -1": "--phi: '-1': from 0, the base, to 20 are allowed",
-    "--phi 1..": "--phi: '' in '1..' is not a number",
-    "--phi 1e9": "from 0, the base, to 20",
-    "--coefficients 0.9,1.1,1.15": "coefficients: alpha 0.9 is not a number from 1 to 10",
-    "--coefficients 1.2,1.1": "--coefficients: '1.2,1.1' is not of the form ALPHA,BETA,GAMMA or published",
-    "--coefficients 1,1,1 --target-macs 1e9": "never reached",
-    "--coefficients 1.2,1.1,1.15 --target-macs 5": "less than the base's",
-    "--coefficients 1.2,1.1,1.15 --target-macs x": "--target-macs: 'x' in 'x' is not a number",
-    "--coefficients 1.2,1.1,1.15 --constraint macs<=1e3": "the base itself breaks macs<=1000",
-    "--coefficients 1.2,1.1,1.15 --constraint macs>=1e9": "is no upper limit",
-    "--coefficients 1.2,1.1,1.15 --constraint colour<=1": "unknown metric 'colour'",
-    "--coefficients 1.2,1.1,1.15 --max-resolution 100": "max_resolution: 100 is less than the base's 224",
-    "--coefficients published --phi 8": "the published family of efficientnet_b0 ends at 7",
-    "--coefficients published --phi 1.5": "1.5 is between the published networks",
-    "--coefficients published --base resnet18": "resnet18 has no published family; efficientnet_b0",
-    "--coefficients published --max-resolution 300": "the published networks are what they are",
-    "--coefficients 1.2,1.1,1.15 --grid-step 0.1": "--grid-step: is for a study, which --coefficients spares",
-    "--coefficients 1.2,1.1,1.15 --epochs 3": "--epochs: is for a study",
-    "--coefficients 1.2,1.1,1.15 --set train.epochs=3": "--set: is for a study",
-    "--coefficients 1.2,1.1,1.15 --tolerance 0.2": "--tolerance: is for a study",
-    "--coefficients 1e300,1,1": "alpha 1e+300 is not a number from 1 to 10",
-    "--set search.trials=3": "--set search.trials: a scaling study has none",
-    "--validate 9": "--validate: phi 9 would train at 512 times the cost",
-    "--base nothing.json": "nothing.json: cannot be read",
-    "--base README.md": "network: 'README.md' is neither",
-    "--base tests": "--base: tests holds no search",
-    "--grid-step 0.7": "grid_step: 0.7 has no point with",
-    "--grid-step 0": "grid_step: 0.0 is not a number > 0",
-    "--rule depth,deep": "rule: 'deep' is not one of compound, depth, width, resolution, dWr",
-    "--seeds 0": "--seeds: 0 is not at least 1",
-    "--validate 3..2": "--validate: '3..2': 3..2 ends before it begins",
-}
-
-
-@pytest.mark.parametrize("flags", WRONG)
-def test_wrong_input_is_one_line(flags, capsys, tmp_path, monkeypatch):
-    from nas.scale.__main__ import main
-
-    given = flags.split()
-    if "--base" not in given:
-        given += ["--base", "efficientnet_b0"]
-    with pytest.raises(UserError) as error:
-        main([*given, "--out", str(tmp_path / "run")])
-    assert WRONG[flags] in str(error.value)
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_product_far_from_two_is_a_warning(scale):
     done, _ = scale("--coefficients", "1.5,1.5,1.5", "--base", "efficientnet_b0", "--phi", "1")
     assert done.returncode == 0
     assert "warning: coefficients 1.5,1.5,1.5 multiply MACs by 7.59 with each step of phi" in done.stdout
-
-
-def test_an_existing_run_stays(run_python, published):
-    before = (published / "spec.yaml").read_bytes()
-    done = run_python("-m", "nas.scale", "--coefficients", "published", "--out", published)
-    assert done.returncode == 2
-    assert "already holds a run" in done.stderr
-    assert (published / "spec.yaml").read_bytes() == before

@@ -115,29 +115,11 @@ def test_the_family_may_be_another_when_a_study_is_resumed(whole, run_python, tm
     assert "--target-macs: 5 is less than the base's" in done.stderr
 
 
-def test_resume_takes_no_other_settings(whole, run_python):
-    done = run_python("-m", "nas.scale", "--resume", whole[0], "--seeds", "5")
-    assert done.returncode == 2
-    assert "error: --seeds: stays as it was in a run that is resumed" in done.stderr
-    done = run_python("-m", "nas.scale", "--resume", whole[0], "--set", "train.epochs=3")
-    assert done.returncode == 2
-    done = run_python("-m", "nas.scale", "--resume", "tests")
-    assert done.returncode == 2
-    assert "holds no scaling run" in done.stderr
-
-
 def test_a_dry_run_says_what_would_be_trained(base_file, run_python, tmp_path):
     done = run_python("-m", "nas.scale", "--base", base_file, *FLAGS, "--dry-run", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert "trainings (2 seeds, base included) of 1 epoch" in done.stdout
     assert not (tmp_path / "run").exists()
-
-
-def test_a_family_that_cannot_be_is_refused_before_anything_is_trained(base_file, run_python, tmp_path):
-    for flags in (["--max-resolution", "20"], ["--target-macs", "5"], ["--constraint", "params<=100"]):
-        done = run_python("-m", "nas.scale", "--base", base_file, *FLAGS, *flags, "--out", tmp_path / "run")
-        assert done.returncode == 2, done.stdout
-        assert not (tmp_path / "run").exists()
 
 
 def test_a_study_without_enough_networks_says_so(base_file, run_python):

@@ -103,68 +103,6 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-SPACE = {"base": "efficientnet_b0", "choices": {"kernel": [3, 5]}}
-
-
-def space_file(folder, **changes):
-    path = folder / "space.yaml"
-    path.write_text(yaml.safe_dump(SPACE | changes))
-    return str(path)
-
-
-MISTAKES = {
-    "unknown space": (lambda _: ["--space", "v3"], ["v3", "v1, v2"]),
-    "unknown field": (lambda d: ["--space", space_file(d, kernels=[3])], ["space.yaml", "kernels", "choices"]),
-    "kernel 4": (lambda d: ["--space", space_file(d, choices={"kernel": [4]})], ["choices.kernel", "4", "odd"]),
-    "expansion 0": (lambda d: ["--space", space_file(d, choices={"expansion": [0]})], ["choices.expansion", "0", ">="]),
-    "no trials": (lambda _: ["--trials", "0"], ["search.trials", "0"]),
-    "gpus": (lambda _: ["--gpus", "3"], ["gpus: 3", "has 0"]),
-    "cpus": (lambda _: ["--cpus", "9999"], ["cpus: 9999"]),
-    "no data folder": (lambda d: ["--data", f"imagefolder:{d / 'none'}"], ["none", "no such folder"]),
-    "no classes": (lambda d: ["--data", f"imagefolder:{d}"], ["class folders", "expected"]),
-    "unknown data": (lambda _: ["--data", "imagenet"], ["imagenet", "imagefolder:DIR"]),
-    "unknown option": (lambda _: ["--data", "glyphs:colour=1"], ["colour", "classes"]),
-    "mode": (lambda _: ["--gpus", "0", "--set", "latency.mode=cuda_graph"], ["latency.mode", "cuda_graph", "eager"]),
-    "constraint": (lambda _: ["--constraint", "speed<=8"], ["speed", "latency_ms"]),
-    "objective": (lambda _: ["--objective", "speed"], ["speed", "latency_ms"]),
-    "setting": (lambda _: ["--set", "train.lr=1"], ["train.lr", "learning_rate"]),
-    "spec file": (lambda d: ["--spec", str(d / "none.yaml")], ["none.yaml", "cannot be read"]),
-    "budget": (lambda _: ["--budget", "soon"], ["search.budget", "soon", "1h30m"]),
-    "sampler": (lambda _: ["--sampler", "grid"], ["search.sampler", "grid", "nsga2"]),
-    "warm start": (lambda d: ["--warm-start", str(d), "--data", "digits"], ["holds no run"]),
-    "address": (lambda _: ["--address", "127.0.0.1:1"], ["no Ray cluster answers", "127.0.0.1:1"]),
-    "tiny images": (lambda _: ["--resolution", "4"], ["data.resolution", "4"]),
-}
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_mistakes_are_named_before_anything_is_written(name, tmp_path, monkeypatch):
-    make, words = MISTAKES[name]
-    monkeypatch.chdir(tmp_path)
-    if name == "gpus":
-        torch = pytest.importorskip("torch")
-        if torch.cuda.device_count():
-            pytest.skip("this machine has GPUs")
-    out = tmp_path / "out"
-    with pytest.raises(UserError) as caught:
-        search.main([*make(tmp_path), "--out", str(out)])
-    assert "\n" not in str(caught.value)
-    for word in words:
-        assert word in str(caught.value)
-    assert not out.exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "word"), [("--trials 0", "search.trials"), ("--trials x", "--trials"), ("-b", "-b")]
-)
-def test_mistake_is_one_line_and_exit_code_2(arguments, word):
-    result = run(*arguments.split())
-    assert result.returncode == 2
-    assert result.stderr.count("\n") == 1
-    assert word in result.stderr
-    assert result.stdout == ""
-
-
 @pytest.mark.parametrize("problem", ["empty class", "only broken images"])
 def test_class_without_images_is_named(photos, tmp_path, problem):
     folder = photos / "violet"

@@ -164,7 +164,7 @@ def test_width_and_resolution():
     assert (space.base.stem_channels, space.base.head_channels) == (8, 320)
     assert space.resolutions == (32,)
     assert space.size == load_space("v2").size
-    with pytest.raises(UserError, match="width: 0 is not a positive number"):
+    with pytest.raises(UserError, match="width: 0 is not a number above 0 and at most 100"):
         load_space("v2", width=0)
     with pytest.raises(UserError, match="resolution: -1 is not an integer"):
         load_space("v2", resolution=-1)

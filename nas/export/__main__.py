@@ -190,6 +190,8 @@ def _target(name: str, args: argparse.Namespace, networks: Sequence[Network]) ->
     sides = {network.arch.resolution for network in networks}
     if len(sides) > 1:
         raise UserError("--int8: the networks take images of different sides; name one with --network")
+    for network in networks:
+        int8.check_number(args.int8, data.check(args.int8).classes, network)
     images = data.load(args.int8, sides.pop(), args.seed)
     for network in networks:
         int8.check(images, network)

@@ -45,10 +45,16 @@ class Quantised:
 
 def check(images: ImageSet, network: Network) -> None:
     """Raises UserError where the images are not those that the network tells apart."""
-    if images.num_classes != network.num_classes:
-        raise UserError(f"--int8: {images.name} has {images.num_classes} classes, the network {network.num_classes}")
+    check_number(images.name, images.num_classes, network)
     if network.classes and network.classes != images.classes:
         raise UserError(f"--int8: the classes of {images.name} are not those that the weights were trained for")
+
+
+def check_number(source: str, classes: int, network: Network) -> None:
+    """Raises UserError where the images of ``source`` are of more or fewer classes, which is known before any is
+    read."""
+    if classes != network.num_classes:
+        raise UserError(f"--int8: {source} has {classes} classes, the network {network.num_classes}")
 
 
 def quantise(network: Network, source: Path, images: ImageSet) -> Quantised:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,18 @@ from rich.console import Console
 from nas import data, lifecycle
 from nas.fidelity.arms import LONG, Arm, Settings, arms_of, stripped
 from nas.fidelity.networks import spread
-from nas.fidelity.proxies import Proxy
 from nas.fidelity.results import found_so_far
 from nas.given import pairs_of
 from nas.plan import Plan, plan
 from nas.progress import SearchProgress, log, log_to
 from nas.run import load_images
 from reports.terminal import say
-from search_spaces import Arch
+from search_spaces import Arch, UserError
+from search_spaces.errors import found_in
+from search_spaces.published import read_yaml
 from search_spaces.space_file import load_space
 from studies import engine, fidelity_record, ledger, repeats, runfolder
+from studies.checked import checked
 from studies.fidelity_record import FIDELITY
 from studies.listed import Listed
 from studies.recorder import Limits, Recorder
@@ -77,19 +79,27 @@ def resume(folder: Path, changes: Mapping[str, Any], judged: Mapping[str, Any], 
     folder = folder.expanduser().absolute()
     about = lifecycle.recorded(folder, STUDY, "fidelity study")
     with runfolder.alone(folder), log_to(folder / runfolder.LOG):
-        given = about[STUDY] | dict(judged)
-        proxies = tuple(Proxy(**proxy) for proxy in given.pop("proxies"))
-        settings = Settings(**given, proxies=proxies).check()
-        old = parse(about)
+        with found_in(folder / runfolder.SPEC):
+            settings = checked(Settings, about[STUDY])
+            old = parse(about)
+        settings = replace(settings, **judged).check()
         planned = plan(lifecycle.spec_again(old, changes), load_space(str(folder / runfolder.SPACE)), verbose)
         lifecycle.check_kind("study", old.resources, planned.resources)
-        networks = [Arch.from_dict(entry) for entry in json.loads((folder / NETWORKS).read_text(encoding="utf-8"))]
-        every = arms_of(planned, settings, networks, folder)
+        every = arms_of(planned, settings, _networks(folder / NETWORKS), folder)
         head = lifecycle.head_again(about, command, planned.resources.gpus)
         about = {**head, **planned.spec.to_dict(), STUDY: asdict(settings)}
         runfolder.write_yaml(folder / runfolder.SPEC, about)
         log.info("%s", command)
         _go(every, settings, folder, about)
+
+
+def _networks(path: Path) -> list[Arch]:
+    """Raises UserError where the file does not hold them."""
+    found = read_yaml(path)
+    if not isinstance(found, list):
+        raise UserError(f"{path}: {found!r} is not a list of networks")
+    with found_in(path):
+        return [Arch.from_dict(entry) for entry in found]
 
 
 def _go(

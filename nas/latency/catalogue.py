@@ -22,10 +22,11 @@ from nas.latency.modes import here, without
 from nas.lease import Lease
 from nas.progress import log, log_to
 from reports import catalogue as report
-from reports import summary
+from reports import specs, summary
 from reports.terminal import say
 from search_spaces import Arch, UserError, constraint, cost
 from search_spaces.constraint import Constraint
+from search_spaces.errors import found_in
 from search_spaces.published import Published, catalogue
 from studies import ledger, runfolder
 from studies.ledger import Latency, Outcome, TrialRecord
@@ -98,25 +99,29 @@ def resume(
     """Measures what the folder lacks: what was not begun, failed, or was deferred. limits: instead of the folder's, if
     there are any. Raises UserError where it holds no such run or was measured with something else."""
     folder = folder.expanduser().absolute()
+    path = folder / runfolder.SPEC
     about = lifecycle.recorded(folder, NAME, "measurements of the catalogue")
-    if about[NAME] != {network.name: network.arch.id for network in networks}:
+    if specs.field(path, about, NAME, dict) != {network.name: network.arch.id for network in networks}:
         raise UserError(f"--resume: the catalogue has changed since {folder} was begun; begin a new folder")
-    limits = limits or tuple(constraint.parse(text, report.METRICS) for text in about["constraints"])
-    spec = parse({"latency": about["latency"]}).latency
-    job = Job(networks, about["device"], spec, limits, folder, as_json)
+    torch_then = specs.field(path, about, "environment.torch", str)
+    texts = specs.texts(path, about, "constraints")
+    with found_in(path):
+        kept = tuple(constraint.parse(text, report.METRICS) for text in texts)
+        spec = parse({"latency": about.get("latency")}).latency
+    job = Job(networks, specs.field(path, about, "device", str), spec, limits or kept, folder, as_json)
     if not job.remote:
         here(job.device, spec)
     now = _key(job) | {"torch": describe(0)["torch"]}
     with ledger.Ledger(folder) as writer, log_to(folder / runfolder.LOG):
         for record in ledger.read(folder):
             if record.outcome and record.outcome.latency and record.outcome.latency_ms is not None:
-                then = record.outcome.latency.key | {"torch": about["environment"]["torch"]}
+                then = record.outcome.latency.key | {"torch": torch_then}
                 for name in now:
                     if now[name] != then.get(name):
                         was = f"{name} {then.get(name)}, here it is {now[name]}"
                         raise UserError(f"--resume: {folder} was measured with {was}; begin a new folder")
-        about |= {"constraints": [str(limit) for limit in limits], "resumed": [*about.get("resumed", []), line]}
-        runfolder.write_yaml(folder / runfolder.SPEC, about)
+        about |= {"constraints": [str(limit) for limit in job.limits], "resumed": [*about.get("resumed", []), line]}
+        runfolder.write_yaml(path, about)
         _go(job, writer, about)
 
 

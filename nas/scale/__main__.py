@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nas import flags
-from nas.scale.settings import METRICS, PUBLISHED, Settings, phis, targets
+from nas.scale.settings import METRICS, PUBLISHED, Settings, named_as_flags, phis, targets
 from search_spaces import UserError, command
 from search_spaces.compound import COMPOUND, RULES
 from search_spaces.scaling import ROUNDINGS
@@ -75,6 +75,7 @@ def parser() -> command.Parser:
     return p
 
 
+@named_as_flags()
 def main(argv: Sequence[str]) -> None:
     args = vars(parser().parse_args(argv))
     command_line, verbose = flags.line_of("nas.scale", argv), "verbose" in args

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from search_spaces import Arch, UserError, cost, load
+from search_spaces.errors import found_in
 from search_spaces.published import catalogue, read_yaml
 from studies import ledger, runfolder
 from studies.ledger import TrialRecord
@@ -22,6 +25,23 @@ class Base:
     arch: Arch
     found: str
     classes: int = 1000
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"arch": self.arch.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Base:
+        """Raises UserError that names the field that is wrong."""
+        kinds: Mapping[str, tuple[type, str]] = {
+            "name": (str, "text"),
+            "found": (str, "text"),
+            "classes": (int, "an integer"),
+        }
+        for name, (kind, said) in kinds.items():
+            value = data.get(name) if isinstance(data, Mapping) else None
+            if not isinstance(value, kind):
+                raise UserError(f"{name}: {value!r} is not {said}")
+        return cls(data["name"], Arch.from_dict(data.get("arch")), data["found"], data["classes"])
 
 
 def find(wanted: str | None) -> Base:
@@ -47,7 +67,8 @@ def of_run(folder: Path) -> Base:
 
     if not (folder / ledger.LEDGER).is_file() or not (folder / runfolder.SPACE).is_file():
         raise UserError(f"--base: {folder} holds no search; a network's .json file or a published name will do, too")
-    spec = parse(read_yaml(folder / runfolder.SPEC))
+    with found_in(folder / runfolder.SPEC):
+        spec = parse(read_yaml(folder / runfolder.SPEC))
     best = front(networks(ledger.read(folder)), spec.search.objectives)
     accurate = [record for record in best if record.metric("top1") is not None]
     if not accurate:

@@ -18,10 +18,10 @@ def show(spec: Spec, settings: Settings, base: Base, verbose: bool = False) -> N
     console = Console(highlight=False)
     macs = cost.count(base.arch, base.classes).macs
     say(console, f"base: {base.name}, {base.found}: {macs / 1e6:,.1f} M MACs at {base.arch.resolution} px")
+    check(base, settings)
     if settings.studied:
         for line in _study(spec, settings, base, verbose):
             say(console, line)
-    check(base, settings)
     wanted = [f"phi {phi:g}" for phi in settings.phis] + [f"{target:g} MACs" for target in settings.targets]
     if settings.limits:
         wanted.append(f"the largest within {' and '.join(settings.limits)}")

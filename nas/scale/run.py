@@ -19,7 +19,7 @@ from nas.scale.base import DEFAULT, Base, find
 from nas.scale.emission import check, emitted
 from nas.scale.settings import PUBLISHED, Settings
 from reports.terminal import say
-from search_spaces import Arch
+from search_spaces.errors import found_in
 from search_spaces.published import read_yaml
 from studies import runfolder
 from studies.scaling_record import SCALING
@@ -46,13 +46,12 @@ def base_of(settings: Settings) -> Base:
 def begin(spec: Spec, settings: Settings, base: Base, out: Path, command: str, verbose: bool = False) -> None:
     """Makes the run in the new folder ``out``. Raises UserError where it holds one, or what is asked for cannot be."""
     runfolder.check_free(out)
-    made = _design(spec, settings, base, verbose)
     check(base, settings)
+    made = _design(spec, settings, base, verbose)
     folder = runfolder.create(out)
     with runfolder.alone(folder), log_to(folder / runfolder.LOG):
         runfolder.check_free(folder)  # another run may have begun since
-        entry = {"name": base.name, "found": base.found, "classes": base.classes, "arch": base.arch.to_dict()}
-        runfolder.write_text(folder / BASE, json.dumps(entry, indent=1) + "\n")
+        runfolder.write_text(folder / BASE, json.dumps(base.to_dict(), indent=1) + "\n")
         about = {**lifecycle.head(command, _gpus(made)), **_spec_of(made, spec), SECTION: settings.to_dict()}
         runfolder.write_yaml(folder / runfolder.SPEC, about)  # last: with it the run has begun
         log.info("%s", command)
@@ -68,13 +67,15 @@ def resume(
     folder = folder.expanduser().absolute()
     about = lifecycle.recorded(folder, SECTION, "scaling run")
     with runfolder.alone(folder), log_to(folder / runfolder.LOG):
-        settings = replace(Settings.from_dict(about[SECTION]), **wanted).check()
-        kept = read_yaml(folder / BASE)
-        base = Base(kept["name"], Arch.from_dict(kept["arch"]), kept["found"], kept["classes"])
-        old = parse(about)
+        with found_in(folder / runfolder.SPEC):
+            settings = Settings.from_dict(about[SECTION])
+            old = parse(about)
+        settings = replace(settings, **wanted).check()
+        with found_in(folder / BASE):
+            base = Base.from_dict(read_yaml(folder / BASE))
         spec = lifecycle.spec_again(old, changes)
-        made = _design(spec, settings, base, verbose)
         check(base, settings)
+        made = _design(spec, settings, base, verbose)
         if made:
             lifecycle.check_kind("study", old.resources, made.plan.resources)
         head = lifecycle.head_again(about, command, _gpus(made))

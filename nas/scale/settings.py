@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from search_spaces import UserError, constraint
 from search_spaces.compound import COMPOUND, RULES, Coefficients, rule
 from search_spaces.constraint import Constraint
+from studies.checked import checked
 from studies.objectives import COUNTED
 
 PUBLISHED = "published"
@@ -18,6 +20,11 @@ FORM = "1..7, or 0.5,1,2"
 MOST_TARGETS = 1000
 LARGEST_PHI = 20.0  # a million times the cost
 DEAREST = 5.0  # phi, at which networks are trained
+# What errors of the layers below are about, by the flags that say it here.
+FLAGS = {"network": "--base", "target": "--target-macs"} | {
+    name: f"--{name.replace('_', '-')}"
+    for name in ("coefficients", "constraint", "grid_step", "max_resolution", "rule", "tolerance")
+}
 
 
 @dataclass(frozen=True)
@@ -90,11 +97,20 @@ class Settings:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Settings:
+    def from_dict(cls, data: Any) -> Settings:
+        """Of a run's spec.yaml, maybe with fields that this program does not know. Raises UserError."""
         known = {field.name for field in fields(cls)}
-        given: dict[str, Any] = {name: value for name, value in data.items() if name in known}
-        lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-        return cls(**given | lists)
+        return checked(cls, {name: data[name] for name in data if name in known} if isinstance(data, Mapping) else data)
+
+
+@contextmanager
+def named_as_flags() -> Iterator[None]:
+    """Errors name the flags that the user has typed."""
+    try:
+        yield
+    except UserError as error:
+        name, colon, rest = str(error).partition(": ")
+        raise UserError(f"{FLAGS.get(name, name)}{colon}{rest}") from None
 
 
 def _check_published(settings: Settings) -> None:

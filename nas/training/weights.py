@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,14 @@ def read_file(path: str, field: str) -> tuple[dict[str, Tensor], dict[str, Any]]
     """The tensors, and what else ``save`` has written beside them. Nothing in the file is run. field: for errors."""
     file = Path(path).expanduser()
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that torch did not write, which are refused below
+            content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except FileNotFoundError:
         raise UserError(f"{field}: no file {path}") from None
     except Exception as error:  # torch names no error of its own for a file that is something else
-        reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0]
+        reason = reason if " " in reason else "it has another form"
         raise UserError(f"{field}: {path} is not a state dict that torch.save wrote: {reason}") from None
     found = content
     for name in ("ema", "model", "state_dict"):

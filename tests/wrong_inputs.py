@@ -1,0 +1,228 @@
+"""Wrong inputs of what trains, a row each: the command line | the field it is about | the value | what is allowed.
+Files and folders are those of wrong_place.py."""
+
+SEARCH = """
+--trials 0 | search.trials | 0 | greater than or equal to 1
+--trials -5 | search.trials | -5 | greater than or equal to 1
+--trials x | --trials | 'x' | is not an integer
+--trials 1e3 | --trials | '1e3' | is not an integer
+--trials 1.5 | --trials | '1.5' | is not an integer
+--trials '' | --trials | '' | is not an integer
+--trails 5 | --trails | did you mean --trials
+--tri 5 | --tri | did you mean --trials
+--no-such | --no-such | there is none like it
+stray | 'stray' | there is none like it
+--space v3 | space | 'v3' | v1, v2, v2_s
+--space V2 | space | 'V2' | v1, v2, v2_s
+--space '' | --space | '' | a value is needed
+--space ' ' | --space | ' ' | a value is needed
+--space text.txt | space | 'text.txt' | a .yaml file
+--space nowhere.yaml | nowhere.yaml | cannot be read (No such file
+--space folder.yaml | folder.yaml | cannot be read (Is a directory)
+--space binary.yaml | binary.yaml | not a text file
+--space damaged.yaml | damaged.yaml | not valid YAML (line 2: | expected ',' or ']'
+--space empty.yaml | empty.yaml: space | None | is not a mapping
+--space list.yaml | list.yaml: space | [1] | is not a mapping
+--space kernel.yaml | kernel.yaml: choices.kernel | 4 | an odd number >= 1
+--space nothing.yaml | nothing.yaml: choices.kernel | an empty list | at least one value
+--space block.yaml | block.yaml: choices.block | 'transformer' | mbconv, fused_mbconv
+--space field.yaml | field.yaml: choices | 'kernels' | allowed are block, kernel
+--space base.yaml | base.yaml: base | 'efficientnet_b9' | did you mean efficientnet_b7
+--space stage.yaml | stage.yaml: stages | 9 | allowed are 0, 1, 2
+--space sides.yaml | sides.yaml: resolution | 'big' | an integer >= 1
+--width 0 | space.width | 0.0 | greater than 0
+--width -1 | space.width | -1.0 | greater than 0
+--width nan | space.width | nan | less than or equal to 100
+--width 1e9 | space.width | 1000000000.0 | less than or equal to 100
+--width half | --width | 'half' | is not a number
+--data '' | --data | '' | a value is needed
+--data imagenet | data | 'imagenet' | imagefolder:DIR
+--data 'digits ' | data | 'digits ' | digits, glyphs
+--data imagefolder | data 'imagefolder' | needs a folder | imagefolder:DIR
+--data imagefolder:nowhere | data | 'imagefolder:nowhere' | expected is DIR/CLASS
+--data imagefolder:text.txt | data | 'imagefolder:text.txt' | expected is DIR/CLASS
+--data imagefolder:empty | empty | no class folders | expected is DIR/CLASS
+--data imagefolder:images/one | images/one | ('cat') | at least 2 are needed
+--data imagefolder:images/bare | images/bare/cat | no image | allowed are .jpg
+--data imagefolder:images/uneven | images/uneven/val | ('cat') | at least 2 are needed
+--data glyphs:colour=1 | data | 'colour' | classes, n, clutter
+--data glyphs:classes=1 | data | classes=1 | from 2 to 36
+--data glyphs:n=9 | data | n=9 | at least 20
+--data glyphs:noise=nan | data | noise=nan | from 0 to 64
+--data digits:8 | data | 'digits:8' | takes no options
+--data cifar10 | data | 'cifar10' | cifar10:DIR
+--data cifar10:nowhere | data | 'cifar10:nowhere' | expected are the files
+--data torchvision:CIFAR11:empty | data | 'CIFAR11' | CIFAR10, CIFAR100
+--data torchvision:MNIST | data | 'torchvision:MNIST' | torchvision:MNIST:DIR
+--data huggingface:nowhere | data | 'huggingface:nowhere' | no such folder or file
+--resolution 4 | data.resolution | 4 | greater than or equal to 8
+--resolution 10000000 | data.resolution | 10000000 | less than or equal to 4096
+--resolution 96px | --resolution | '96px' | is not an integer
+--budget soon | search.budget | 'soon' | 1h30m
+--budget '2 hours' | search.budget | '2 hours' | 1h30m
+--budget inf | search.budget | 'inf' | 1h30m
+--recipe v3 | train.recipe | 'v3' | short, v1, v2, finetune
+--recipe nowhere.yaml | nowhere.yaml | cannot be read (No such file
+--recipe empty.yaml | train.recipe | empty.yaml | a mapping of fields of train
+--recipe recipe.yaml | recipe.yaml | learning_speed | did you mean learning_rate
+--recipe finetune | train.norm | 'frozen' | train.weights
+--epochs 0 | train.epochs | 0 | greater than or equal to 1
+--epochs four | --epochs | 'four' | is not an integer
+--seconds-per-trial nan | train.seconds | nan | less than inf
+--seconds-per-trial 8s | --seconds-per-trial | '8s' | is not a number
+--sampler grid | search.sampler | 'grid' | predictor
+--objective speed | objectives | 'speed' | top1, val_loss, latency_ms
+--objective top1,macs | objectives | 'top1,macs' | top1, val_loss, latency_ms
+--objective top1 --objective top1 | objectives | ['top1', 'top1'] | each objective once
+--objective mnasnet:8 --objective mnasnet:9 | objectives | 'mnasnet:9' | each objective once
+--objective mnasnet:8ms | objectives | mnasnet:8ms | a latency in ms
+--objective v2:8 | objectives | v2:8 | takes no argument
+--constraint 'latency_ms<=8ms' | constraint | 'latency_ms<=8ms' | METRIC<=NUMBER
+--constraint 'latency_ms<8' | constraint | 'latency_ms<8' | METRIC<=NUMBER
+--constraint '8>=latency_ms' | constraint | '8>=latency_ms' | METRIC<=NUMBER
+--constraint 'latency<=8' | constraint | 'latency' | latency_ms
+--constraint 'latency_ms<=0' | constraint | '0' in 'latency_ms<=0' | a finite number > 0
+--constraint 'latency_ms<=1e999' | constraint | '1e999' | a finite number > 0
+--constraint 'params<=1e6 M' | constraint | 'params<=1e6 M' | METRIC<=NUMBER
+--constraint 'macs<=1' | constraint | macs<=1 | each has at least
+--constraint 'params>=1e15' | constraint | params>=1e+15 | each has at most
+--repeats 0 | search.repeats | 0 | greater than or equal to 1
+--early-stop median | search.early_stop | 'median' | 'none' or 'asha'
+--early-stop asha --epochs 1 | search.grace_epochs | 1 | less than train.epochs 1
+--early-stop asha --repeats 2 | search.early_stop | 'asha' | search.repeats 1, not 2
+--early-stop asha --seconds-per-trial 5 | search.early_stop | 'asha' | does not go with train.seconds
+--warm-start nowhere | nowhere | holds no run (no trials.jsonl)
+--warm-start cat | --warm-start | cat | published networks
+--warm-start a-trials-torn | a-trials-torn/trials.jsonl | line 1 | is damaged
+--warm-start a-trials-foreign | a-trials-foreign/trials.jsonl: schema | 7 | is not 1
+--warm-start a --space v1 | --warm-start | a | in space v1
+--baselines resnet | search.baselines | 'resnet' | did you mean resnet
+--baselines perceiver | search.baselines | 'perceiver' | python -m search_spaces list
+--baselines resnet18, | search.baselines | '' | no published network
+--baselines densenet121 --resolution 24 | search.baselines | densenet121 | at least 29 px, here they have 24
+--confirm -1 | confirm.networks | -1 | greater than or equal to 0
+--confirm 2 --seeds 0 | confirm.seeds | 0 | greater than or equal to 1
+--gpus 9 | gpus | 9 | this machine has
+--gpus all | --gpus | 'all' | is not an integer
+--gpus-per-trial 1.5 | resources.gpus_per_trial | 1.5 | a whole number nor at most 1
+--cpus 9999 | cpus | 9999 | this machine has
+--latency-device usb:1 | device | 'usb:1' | ssh:[user@]host
+--latency-device ssh: | device | 'ssh:' | ssh:[user@]host
+--latency-device ssh:nowhere.invalid | device | ssh:nowhere.invalid | no agent starts there
+--latency-device local:/nowhere/python | device | /nowhere/python | cannot be run here
+--latency-table nowhere.json | nowhere.json | cannot be read | python -m nas.latency --fit-table
+--latency-table table.json | table.json | no latency table | python -m nas.latency --fit-table
+--latency-table old_table.json | old_table.json: schema | 99 | is not 1
+--address 127.0.0.1:1 | address | '127.0.0.1:1' | no Ray cluster answers
+--address '' | --address | '' | a value is needed
+--seed -1 | seed | -1 | greater than or equal to 0
+--seed 4294967296 | seed | 4294967296 | less than 4294967296
+--seed 0.5 | --seed | '0.5' | is not an integer
+--spec '' | --spec | '' | a value is needed
+--spec nowhere.yaml | nowhere.yaml | cannot be read (No such file
+--spec empty | empty | cannot be read (Is a directory)
+--spec list.yaml | --spec | list.yaml | does not hold a mapping
+--spec damaged.yaml | damaged.yaml | not valid YAML | line 2
+--spec epochs.yaml | train.epochs | 'many' | a valid integer
+--spec typo.yaml | trian | unknown field | did you mean train
+--spec flat.yaml | train | 5 | is not a mapping
+--spec tag.yaml | tag.yaml | not valid YAML | os.system
+--set train.lr=1 | train.lr | unknown field | learning_rate
+--set train.epochz=1 | train.epochz | unknown field | did you mean epochs
+--set train.epochs | --set | 'train.epochs' | section.field=value
+--set =3 | --set | '=3' | section.field=value
+--set .=5 | --set | '.=5' | section.field=value
+--set train.epochs= | train.epochs | None | a valid integer
+--set 'train.epochs=[1' | --set | '[1' | is not a value
+--set train=5 | train | 5 | is not a mapping
+--set epochs=5 | epochs | unknown field | allowed are space, data, train
+--set seed.x=5 | seed | {'x': 5} | a valid integer
+--set latency.mode=cuda_graph --gpus 0 | latency.mode | 'cuda_graph' | eager, compile, onnxruntime
+--set latency.dtype=float16 --gpus 0 | latency.dtype | 'float16' | float32
+--set latency.threads=4 --gpus 0 | latency.threads | 4 | resources.cpus_per_trial (1)
+--set latency.max_s=.nan | latency.max_s | nan | less than inf
+--set train.amp=int8 | train.amp | 'int8' | 'bfloat16' or 'float16'
+--set train.weights=nowhere.pth | train.weights | no file nowhere.pth
+--set train.weights=text.pth | train.weights | text.pth | a state dict that torch.save wrote
+--set train.weights=pickled.pth | train.weights | pickled.pth | a state dict that torch.save wrote
+--set search.objectives=top1 | search.objectives | 'top1' | a list
+--set search.baselines=resnet18 | search.baselines | 'resnet18' | a list
+--set data.share=0 | data.share | 0 | greater than 0
+--set data.source=5 | data.source | 5 | a valid string
+--set resources.cpus_per_trial=9999 | cpus_per_trial | 9999 | more than there are
+--out a | --out | a | name another folder
+--out text.txt | --out | text.txt | name another folder
+--out text.txt/run | --out | text.txt/run | text.txt is a file
+--out '' | --out | '' | a value is needed
+--resume '' | --resume | '' | a value is needed
+--resume nowhere | --resume | nowhere | holds no search (no spec.yaml)
+--resume text.txt | --resume | text.txt | holds no search
+--resume scale | --resume | scale | holds no search
+--resume cat | --resume | cat | holds no search
+--resume a-trials-torn | a-trials-torn/trials.jsonl | line 1 | is damaged
+--resume a-spec-list | a-spec-list/spec.yaml: spec | [1, 2] | is not a mapping
+--resume a-spec-odd | a-spec-odd/spec.yaml: objectives | 'speed' | top1, val_loss
+--resume a-spec-half | a-spec-half/spec.yaml | not valid YAML | line 2
+--resume a-space-half | a-space-half/space.yaml | not valid YAML | line 2
+--resume a-space-gone | --resume | a-space-gone | no space.yaml
+--resume a --trials 1 | --trials | 1 | less than the 2 that the run holds
+--resume a --epochs 3 | --epochs | stays as it was | allowed with --resume are --trials
+--resume a --seed 1 | --seed | stays as it was | allowed with --resume are --trials
+--resume a --objective params | --objective | stays as it was | allowed with --resume are --trials
+--resume a --set search.population=9 | --set search.population | stays as it was | allowed with --resume
+--resume a --spec x.yaml | --spec | stays as it was | allowed with --resume
+--resume a --out x | --out | stays as it was | allowed with --resume
+--resume a --dry-run | --dry-run | does not go with --resume
+--resume a --baselines resnet | search.baselines | 'resnet' | did you mean resnet
+"""
+FIDELITY = """
+--networks x | --networks | 'x' | is not an integer
+--networks 3 | --networks | 3 | at least 4
+--space one.yaml | --networks | 12 | only 1 different ones
+--seeds 0 | --seeds | 0 | at least 1
+--proxy-seeds 0 | --proxy-seeds | 0 | at least 1
+--long-epochs 2 | --long-epochs | 2 | at least 5
+--threshold 2 | --threshold | 2 | above 0 and at most 1
+--threshold nan | --threshold | nan | above 0 and at most 1
+--threshold high | --threshold | 'high' | is not a number
+--top 12 | --top | 12 | less than the 12 networks
+--top 0 | --top | 0 | at least 1
+--proxy epoch=2 | --proxy | 'epoch=2' | epochs=2,resolution=24
+--proxy '' | --proxy | '' | a value is needed
+--proxy epochs=99 | --proxy | epochs 99 | the long training's 16
+--proxy epochs=2,epochs=3 | --proxy | 'epochs=2,epochs=3' | each at most once
+--proxy share=0 | --proxy | share 0 | above 0 and at most 1
+--proxy width=2 | --proxy | width 2 | above 0 and at most 1
+--proxy resolution=4 | data.resolution | 4 | greater than or equal to 8
+--proxy resolution=96px | --proxy | '96px' | a whole number
+--space v3 | space | 'v3' | v1, v2, v2_s
+--space kernel.yaml | kernel.yaml: choices.kernel | 4 | an odd number >= 1
+--set train.epochz=1 | train.epochz | unknown field | did you mean epochs
+--data imagenet | data | 'imagenet' | imagefolder:DIR
+--data imagefolder:images/one | images/one | ('cat') | at least 2 are needed
+--cpus 9999 | cpus | 9999 | this machine has
+--gpus 9 | gpus | 9 | this machine has
+--epochs 0 | train.epochs | 0 | greater than or equal to 1
+--trials 5 | '--trials' | there is none like it
+--out a | --out | a | name another folder
+--out text.txt/run | --out | text.txt/run | text.txt is a file
+--out '' | --out | '' | a value is needed
+--resume nowhere | --resume | nowhere | holds no fidelity study
+--resume text.txt | --resume | text.txt | holds no fidelity study
+--resume a | --resume | a | holds no fidelity study
+--resume scale | --resume | scale | holds no fidelity study
+--resume fid-networks-half | fid-networks-half/networks.json | not valid JSON | line 1
+--resume fid-networks-gone | fid-networks-gone/networks.json | cannot be read (No such file
+--resume fid-networks-dict | fid-networks-dict/networks.json | {} | a list of networks
+--resume fid-networks-odd | fid-networks-odd/networks.json: arch | 1 | a mapping
+--resume fid-spec-text | fid-spec-text/spec.yaml | 5 | a dictionary
+--resume fid-spec-none | fid-spec-none/spec.yaml: networks | missing
+--resume fid-spec-odd | fid-spec-odd/spec.yaml: networks | 'x' | a valid integer
+--resume fid-spec-bare | fid-spec-bare/spec.yaml: command | missing
+--resume fid --networks 5 | --networks | stays as it was | allowed with --resume are --threshold
+--resume fid --epochs 3 | --epochs | stays as it was | allowed with --resume are --threshold
+--resume fid --proxy epochs=1 | --proxy | stays as it was | allowed with --resume are --threshold
+--resume fid --threshold 2 | --threshold | 2 | above 0 and at most 1
+--resume fid --dry-run | --dry-run | does not go with --resume
+"""
+TABLES = [("nas.search", SEARCH), ("nas.fidelity", FIDELITY)]
