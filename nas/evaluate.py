@@ -195,12 +195,12 @@ def _reason(error: Exception) -> str:
 
 def count_fvcore(model: nn.Module, resolution: int) -> int:
     """Conv + linear multiply-adds of the built model on one image, counted by fvcore on its trace."""
-    from fvcore.nn import FlopCountAnalysis
-
     device = next(model.parameters()).device
     model.eval()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
+        from fvcore.nn import FlopCountAnalysis  # warns, too
+
         analysis = FlopCountAnalysis(model, torch.zeros(1, 3, resolution, resolution, device=device))
         counts = analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).by_operator()
     return int(counts["conv"] + counts["linear"])

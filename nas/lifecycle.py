@@ -48,14 +48,21 @@ def recorded(folder: Path, section: str, what: str) -> dict[str, Any]:
 
 
 def spec_again(old: Spec, changes: Mapping[str, Any]) -> Spec:
-    """The spec of a run that goes on: with ``changes``, and with no more resources than this machine has, which may be
-    another one than before."""
-    resources = old.resources
-    if not resources.address:
-        gpus = resources.gpus and min(resources.gpus, environment.gpu_count())
-        cpus = resources.cpus and min(resources.cpus, environment.cpu_count())
-        resources = replace(resources, gpus=gpus, cpus=cpus)
+    """The spec of a run that goes on: with ``changes``, fields that are others now, and ``within`` what there is."""
+    resources = within(old.resources, changes)
     return parse(override(replace(old, resources=resources).to_dict(), changes))
+
+
+def within(spec: ResourceSpec, changes: Mapping[str, Any]) -> ResourceSpec:
+    """The resources of an earlier command, as far as this machine has them, which may be another one, or the cluster,
+    which may have lost machines or, by ``changes``, be another one."""
+    if address := changes.get("resources.address", spec.address):
+        from studies import cluster
+
+        cores, gpus = cluster.totals(address)
+    else:
+        cores, gpus = environment.cpu_count(), environment.gpu_count() if spec.gpus else 0
+    return replace(spec, gpus=spec.gpus and min(spec.gpus, gpus), cpus=spec.cpus and min(spec.cpus, cores))
 
 
 def check_kind(what: str, before: ResourceSpec, now: Resources) -> None:

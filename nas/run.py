@@ -56,6 +56,7 @@ def search(plan: Plan, out: Path, command: str) -> None:
             shutil.copyfile(plan.spec.latency.table, run_dir / runfolder.LATENCY_TABLE)
         head = lifecycle.head(command, plan.resources.gpus) | {"space_size": plan.space.size}
         head["images"] = {"train": len(images.train), "val": len(images.val), "classes": images.num_classes}
+        head["images"]["fingerprint"] = images.fingerprint
         runfolder.write_yaml(run_dir / runfolder.SPEC, {**head, **plan.spec.to_dict()})
         log.info("%s", command)
         _describe(images)
@@ -92,6 +93,7 @@ def resume(run_dir: Path, changes: Mapping[str, Any], command: str, verbose: boo
             check_epochs(run_dir / runfolder.CONFIRM, now.spec)
         foreign = warmstart.read(now, warmstart.kept(run_dir))
         images = load_images(now)
+        _check_images(images, about)
         head = lifecycle.head_again(about, command, now.resources.gpus)
         runfolder.write_yaml(run_dir / runfolder.SPEC, {**head, **now.spec.to_dict()})
         log.info("%s", command)
@@ -113,21 +115,26 @@ def _is_over(plan: Plan, run_dir: Path, changes: Mapping[str, Any]) -> bool:
 
 def load_images(plan: Plan) -> data.ImageSet:
     """The images that the plan's spec names, at its largest resolution."""
-    settings = plan.spec.data
+    images = read_images(plan.spec, plan.resolution)
+    return images.portable(test=plan.spec.confirm.networks > 0) if plan.spec.resources.address else images
+
+
+def read_images(spec: Spec, resolution: int) -> data.ImageSet:
+    """The images that a spec names, at a resolution."""
+    settings = spec.data
     with Progress(console=console, transient=True, disable=not console.is_terminal) as live:
         task = live.add_task(f"reading {settings.source}", total=None)
         images = data.load(
             settings.source,
-            plan.resolution,
-            plan.spec.seed,
+            resolution,
+            spec.seed,
             settings.val_fraction,
             settings.max_per_class,
             on_progress=lambda done, total: live.update(task, completed=done, total=total),
             test_fraction=settings.test_fraction,
             cache_gb=settings.cache_gb,
         )
-    images = images if settings.share == 1 else part_of(images, settings.share, plan.spec.seed)
-    return images.portable(test=plan.spec.confirm.networks > 0) if plan.spec.resources.address else images
+    return images if settings.share == 1 else part_of(images, settings.share, spec.seed)
 
 
 def proposer_of(plan: Plan, foreign: Sequence[TrialRecord] = ()) -> Proposer:
@@ -197,6 +204,16 @@ def _check_latencies(plan: Plan, records: Sequence[TrialRecord]) -> None:
     if differing and plan.spec.uses_device:
         raise UserError(
             f"--resume: the run was measured with {differing[0]}; begin a new run with --warm-start instead"
+        )
+
+
+def _check_images(images: data.ImageSet, about: Mapping[str, Any]) -> None:
+    """Accuracies on two sets of images must not meet on one front. Runs of earlier versions did not record theirs."""
+    recorded = (about.get("images") or {}).get("fingerprint")
+    if recorded not in (None, images.fingerprint):
+        raise UserError(
+            f"--resume: the images of {images.name} are not those that the run began with (fingerprint "
+            f"{images.fingerprint}, not {recorded}); begin a new run with --warm-start instead"
         )
 
 

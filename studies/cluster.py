@@ -62,14 +62,17 @@ _joined: set[str] = set()  # addresses by which this process has reached the Ray
 
 def _connect(address: str, verbose: bool, **settings: Any) -> None:
     """Raises UserError where no cluster answers, or this process is connected to another one."""
+    answers = False
     try:
-        _knock(address)
+        answers = _knock(address)
         if not ray.is_initialized():
             _init(address, verbose, **settings)
     except (OSError, ValueError, RuntimeError) as error:
         if address == "local":
             raise
         reason = " ".join(str(error).split())[:160]
+        if answers and "RAY_AUTH_MODE" not in os.environ:
+            reason += "; if 'ray start' said that it wants a token: export RAY_AUTH_MODE=token"
         raise UserError(f"address: no Ray cluster answers at {address!r} ({reason})") from None
     present = ray.get_runtime_context().gcs_address
     if address not in ("local", "auto", present, *_joined):
@@ -106,11 +109,14 @@ def _own_sigterm() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _knock(address: str) -> None:
-    """Raises OSError at once where nothing answers, which Ray notices late and with many words."""
+def _knock(address: str) -> bool:
+    """Whether the address is one to knock at. Raises OSError at once where nothing answers, which Ray notices late and
+    with many words."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    if not (host and port.isdigit()):
+        return False
+    socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    return True
 
 
 def _check_fit(resources: Resources) -> None:

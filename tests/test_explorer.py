@@ -7,6 +7,7 @@ import pytest
 from test_report import GOALS, SPEC, ok, run
 
 from reports import baselines
+from reports.certificates import certificates
 from reports.noise import Noise
 from reports.pages import explorer, trust
 from reports.run import Run
@@ -53,7 +54,7 @@ def test_long_curves_keep_their_ends(tmp_path):
 
 
 def states(found):
-    return {one.name: one.state for one in trust.certificates(found)}
+    return {one.name: one.state for one in certificates(found)}
 
 
 def test_certificates_of_a_bare_search(tmp_path):
@@ -66,7 +67,7 @@ def test_certificates_of_a_bare_search(tmp_path):
         "test": "unknown",
         "machine": "unknown",
     }
-    text = trust.section(trust.certificates(found))
+    text = trust.section(certificates(found))
     for word in ("--repeats 2", "--confirm 3", "python -m nas.fidelity", "1 of 5 latencies are flagged"):
         assert word in text
 
@@ -78,7 +79,7 @@ def test_certificates_of_a_confirmed_search(tmp_path):
     again = run(tmp_path / "confirm", [ok(90.0, 1.0, 10, test_top1=89.0)])
     found = Run(trials, SPEC | {"images": {"val": 100}}, confirmation=again, epochs=40)
     assert states(found) | {"accuracy": "doubt", "test": "ok", "machine": "ok"} == states(found)
-    assert "all trials alike, Fast &lt;GPU&gt;" in trust.card(trust.certificates(found))
+    assert "all trials alike, Fast &lt;GPU&gt;" in trust.card(certificates(found))
     other = run(tmp_path / "confirm", [ok(1.0, 1.0, 10, environment=machine | {"torch": "2"})])
     assert states(Run([*trials, *other], SPEC))["machine"] == "doubt"
 

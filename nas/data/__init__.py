@@ -7,6 +7,7 @@ downloaded. What a search looks at, it fits; therefore test images are kept apar
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from functools import partial
 import numpy as np
 
 from nas.data import store, torchvision_sets
-from nas.data.cache import Cache, key_of
+from nas.data.cache import Cache
 from nas.data.digits import Digits
 from nas.data.folder import ImageFolder
 from nas.data.glyphs import Glyphs
@@ -125,7 +126,7 @@ def load(
         flip=found.flip,
         mean=mean,
         std=std,
-        fingerprint=key_of([images.key, seed, val_fraction, test_fraction]),
+        fingerprint=_fingerprint(images, train, val, test),
         warnings=(*notes, *also, *found.warnings, *images.problems),
         held_out=own if found.own_test else Split(images.pixels, test, labels[test]) if len(test) else None,
     )
@@ -146,6 +147,16 @@ def _split(
     if images.is_val is None:
         is_val[~is_test] = stratified(labels[~is_test], images.classes, val_fraction, seed)
     return usable[~is_val & ~is_test], usable[is_val], usable[is_test]
+
+
+def _fingerprint(images: store.Images, *splits: np.ndarray) -> str:
+    """Of the decoded pixels, labels and splits; names and times of files are no part of it."""
+    digest = hashlib.sha256(repr(images.classes).encode())
+    for split in splits:
+        for array in (images.checksums, images.labels):
+            digest.update(np.ascontiguousarray(array[split]).data)
+        digest.update(b"|")
+    return digest.hexdigest()[:32]
 
 
 def _check_classes(source: str, images: store.Images) -> None:

@@ -43,7 +43,8 @@ class ImageSet:
     name: the data string. flip: whether a mirrored image is still of its class, so that augmentation may flip.
     mean, std: of each channel of the training images, scaled to 0..1; std over pixels, not over image means.
     warnings: one line for each file that was skipped, naming it and saying why. fingerprint: equal for equal images in
-    equal splits, whatever the host. held_out: the test images, or what reads them.
+    equal splits, whatever the host; test images that come with the source are read later and are no part of it.
+    held_out: the test images, or what reads them.
     Pickled for another process of this host it takes some bytes an image, wherever the pixels lie in a cache's file.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from nas.data.pixels import STREAMING_THREADS, MappedPixels, Pixels, StreamedPix
 from nas.environment import cpu_count
 from search_spaces.errors import UserError
 
-FORMAT = 1  # of an entry; another is made anew
+FORMAT = 2  # of an entry; another is made anew
 ARRAYS = "arrays.npz"
 BLOCK = 4096  # images that wait for a thread at a time
 # What reading a file says that stays so until the file changes. All else (a disk that fails, too many open files) must
@@ -44,9 +45,10 @@ class Request:
 @dataclass(frozen=True, eq=False)
 class Images:
     """A part as it was read. Arrays have a row for each image that was asked for, usable or not: labels int64 (N,),
-    is_val and usable bool (N,), sums and squares uint64 (N, 3) over the pixels of each channel.
+    is_val and usable bool (N,), sums and squares uint64 (N, 3) over the pixels of each channel, checksums uint32 (N,)
+    of the pixels.
 
-    problems: a line for each image that is not usable; key: of its content and settings.
+    problems: a line for each image that is not usable.
     """
 
     pixels: Pixels
@@ -56,8 +58,8 @@ class Images:
     usable: np.ndarray
     sums: np.ndarray
     squares: np.ndarray
+    checksums: np.ndarray
     problems: tuple[str, ...]
-    key: str
 
 
 def read(reopen: Callable[[], Source], part: Part, request: Request, cache: Cache) -> tuple[Images, tuple[str, ...]]:
@@ -126,12 +128,13 @@ def _open(source: Source, folder: Path, meta: dict[str, Any], pixels: Pixels | N
         f"{printable(str(Path(source.root, name)))}: skipped, {printable(why)}" for name, why in meta["problems"]
     )
     is_val = found.pop("is_val", None)
-    return Images(pixels, tuple(meta["classes"]), is_val=is_val, problems=problems, key=folder.name, **found)
+    return Images(pixels, tuple(meta["classes"]), is_val=is_val, problems=problems, **found)
 
 
 def _write(folder: Path, listing: Listing, kept: np.ndarray, request: Request, into: np.ndarray | None) -> None:
     """Reads the kept images, into the array if there is one, and writes all else that an entry holds."""
     sums, squares = np.zeros((2, len(kept), 3), np.uint64)
+    checksums = np.zeros(len(kept), np.uint32)
     usable = np.ones(len(kept), bool)
     problems: list[tuple[str, str]] = []
 
@@ -144,6 +147,7 @@ def _write(folder: Path, listing: Listing, kept: np.ndarray, request: Request, i
                 raise UserError(f"{printable(listing.names[i])}: cannot be read: {error.strerror}") from None
             return decode.reason(error)
         sums[position], squares[position] = sums_of(image)
+        checksums[position] = zlib.crc32(np.ascontiguousarray(image))
         if into is not None:
             into[position] = image
         return None
@@ -157,6 +161,7 @@ def _write(folder: Path, listing: Listing, kept: np.ndarray, request: Request, i
             if request.on_progress:
                 request.on_progress(position + 1, len(kept))
     arrays = {"labels": listing.labels[kept].astype(np.int64), "usable": usable, "sums": sums, "squares": squares}
+    arrays["checksums"] = checksums
     if listing.is_val is not None:
         arrays["is_val"] = listing.is_val[kept]
     np.savez(folder / ARRAYS, **arrays)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from reports import baselines, confirmed, summary
+from reports import baselines, certificates, confirmed, summary
 from reports import run as runs
 from reports.drawing import pareto, pareto_figure
 from reports.drawing.canvas import FRONT, LIMIT, OTHER, PUBLISHED
@@ -56,14 +56,14 @@ def render(run: Run) -> str:
     limits = [str(limit) for limit in run.constraints]
     headline = summary.headline(run.networks, run.objectives, limits, run.noise)
     headline += baselines.advantage(run.published, run.networks, run.objectives)
-    certificates = trust.certificates(run)
+    found = certificates.certificates(run)
     again = confirmed.confirmed(run.trials, run.confirmation, run.beside) if run.confirmation else []
     sections = [
-        _explorer(run, trust.card(certificates)),
+        _explorer(run, trust.card(found)),
         listing.confirmed_section(again, run.epochs),
         listing.front_section(run),
         listing.published_section(run.published, run.objectives, run.constraints),
-        trust.section(certificates),
+        trust.section(found),
         *matters.sections(run),
         listing.others_section(run.trials),
         listing.conditions_section([*run.trials, *(one.record for one in run.published)], run.spec),
