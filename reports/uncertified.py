@@ -22,8 +22,8 @@ OF_ALL = {  # by certificate, what all trials have of it; latencies and MACs are
 
 @dataclass(frozen=True)
 class Uncertified:
-    """number: what it is, with its value. where: ``trial 3``; empty: of the search. front: whether it stands on the front.
-    why: one reason or several."""
+    """number: what it is, with its value. where: ``trial 3``; empty: of the search. front: whether the network is on
+    the front. why: one reason or several."""
 
     number: str
     where: str
