@@ -85,6 +85,15 @@ def test_a_changed_folder_is_noticed(cache, folder, what):
     assert load(folder)[1] == 0
 
 
+def test_the_fingerprint_is_of_what_images_hold(cache, folder, tmp_path):
+    """A copy is the same set, wherever it lies and whenever it was made; with one other pixel it is not."""
+    before, _ = load(folder)
+    copy = shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert load(copy)[0].fingerprint == before.fingerprint
+    photo(copy / "dog/3.jpg", (9, 9, 9))
+    assert load(copy)[0].fingerprint != before.fingerprint
+
+
 def truth_or_broken(root):
     found = set()
     for path in root.rglob("*"):

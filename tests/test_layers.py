@@ -98,6 +98,7 @@ COMMANDS = [
     ["nas"],  # which imports every command's module
     ["nas.search", "--help"],
     ["nas.latency", "--help"],
+    ["nas.verify", "--help"],
     ["nas", "report", "--help"],
     ["nas", "spaces", "list"],
 ]

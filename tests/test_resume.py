@@ -12,10 +12,12 @@ import yaml
 from made_up import essence, evaluate, lines_of, score
 
 from nas import search
+from nas.plan import within
 from nas.progress import log, log_to
 from search_spaces import UserError
 from studies import engine
 from studies.ledger import LEDGER, Latency, Ledger, Outcome, read
+from studies.spec import ResourceSpec
 
 SETTINGS = ["--space", "v2", "--width", "0.25", "--data", "digits", "--objective", "top1", "--objective", "macs"]
 SETTINGS += ["--cpus", "1", "--gpus", "0", "--set", "data.max_per_class=20", "--set", "search.population=4"]
@@ -121,6 +123,30 @@ def test_folder_without_a_run_and_a_run_that_goes_on_are_named(nas_search, tmp_p
     nas_search(*SETTINGS, "--trials", 1, "--out", tmp_path / "run")
     with Ledger(tmp_path / "run"), pytest.raises(UserError, match="another process is writing"):
         nas_search("--resume", tmp_path / "run", "--trials", 2)
+
+
+def test_other_images_than_the_run_began_with_are_refused(nas_search, tmp_path):
+    run_dir = tmp_path / "run"
+    nas_search(*SETTINGS, "--trials", 1, "--out", run_dir)
+    text = (run_dir / "spec.yaml").read_text()
+    recorded = yaml.safe_load(text)["images"]["fingerprint"]
+    (run_dir / "spec.yaml").write_text(text.replace(recorded, "0" * 32))
+    with pytest.raises(UserError, match="images of digits are not those that the run began with"):
+        nas_search("--resume", run_dir, "--trials", 2)
+    (run_dir / "spec.yaml").write_text(text.replace(f"  fingerprint: {recorded}\n", ""))  # of an earlier version
+    nas_search("--resume", run_dir, "--trials", 2)
+
+
+def test_a_cluster_that_lost_a_machine_goes_on_with_what_is_left(monkeypatch):
+    from studies import cluster
+
+    asked = []
+    monkeypatch.setattr(cluster, "totals", lambda address: asked.append(address) or (1, 0))
+    old = ResourceSpec(gpus=0, cpus=2, address="head:1")
+    assert within(old, {}) == ResourceSpec(gpus=0, cpus=1, address="head:1")
+    assert within(old, {"resources.address": "other:1"}).cpus == 1
+    assert within(ResourceSpec(address="head:1"), {}).cpus is None  # whatever there is
+    assert asked == ["head:1", "other:1", "head:1"]
 
 
 def test_latencies_of_two_devices_do_not_meet(nas_search, tmp_path):
