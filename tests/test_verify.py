@@ -30,7 +30,7 @@ SETTINGS += ["--set", "latency.warmup_s=0", "--set", "latency.max_s=0.02", "--se
 def searched(tmp_path_factory):
     """A real search, trained here instead of by Ray; its folder was moved."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "run", lambda recorder, evaluate, images, _: engine.run_inline(recorder, evaluate, images))
+        patch.setattr(engine, "run", lambda *arguments: engine.run_inline(*arguments[:3]))  # without resources
         made = tmp_path_factory.mktemp("made") / "run"
         search.main([*SETTINGS, "--out", str(made)])
     return shutil.move(made, tmp_path_factory.mktemp("moved") / "run")
