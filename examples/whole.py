@@ -1,6 +1,6 @@
 """Of the platform team's run: was nothing lost, did no trial run twice, and does optuna-dashboard show all of it?
 
-    python examples/whole.py RUN_DIR http://127.0.0.1:8080 TRIALS
+python examples/whole.py RUN_DIR http://127.0.0.1:8080 TRIALS
 """
 
 import json

@@ -18,6 +18,7 @@ COMMANDS = {
     "latency": "nas.latency.__main__",
     "fidelity": "nas.fidelity.__main__",
     "report": "nas.report",
+    "verify": "nas.verify",
     "spaces": "search_spaces.__main__",
 }
 USAGE = "usage: python -m nas COMMAND ...\n       nas COMMAND ...\n\n--help after a command says all about it."

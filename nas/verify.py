@@ -1,7 +1,8 @@
-"""What a reviewer asks of a run, from its folder alone: how it was made (command, data, seeds, versions, hardware,
-commit), what its figures rest on, which numbers no certificate covers and why, and whether the folder agrees with
-itself. With --trial one training is made again from what the folder holds, and compared to the last digit. Nothing in
-the folder is changed.
+"""Answers what a reviewer asks of a run, from its folder alone; repeats one of its trainings and compares the digits.
+
+How was it made (command, data, seeds, versions, hardware, commit)? What do its figures rest on, which numbers does no
+certificate cover, and why? Does the folder agree with itself? With --trial one training is made again from what the
+folder holds, and compared to the last digit. Nothing in the folder is changed.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ MOST = 10  # numbers that the terminal lists
 
 
 def parser() -> command.Parser:
+    """What the command takes, with its help."""
     made = command.Parser(
         "python -m nas.verify",
         description=__doc__,
@@ -58,6 +60,7 @@ def parser() -> command.Parser:
 
 
 def main(argv: Sequence[str]) -> None:
+    """Runs the command line. Raises UserError; exits with 1 where a figure or the folder is not as it should be."""
     args = parser().parse_args(argv)
     if args.data is not None and args.trial is None:
         raise UserError("--data: is for a training that is made again, with --trial")

@@ -31,6 +31,7 @@ def rows(about: Mapping[str, Any], trials: Sequence[TrialRecord] = ()) -> list[t
 
 
 def resumed(one: Mapping[str, Any]) -> str:
+    """When a run was taken up again, and by which command."""
     return f"{plain(one.get('created') or UNKNOWN)}: {plain(one.get('command') or UNKNOWN)}"
 
 
@@ -47,6 +48,7 @@ def images(about: Mapping[str, Any]) -> str:
 
 
 def seeds(about: Mapping[str, Any], trials: Sequence[TrialRecord]) -> str:
+    """``0 of proposals and split; 0 to 15 of trainings``."""
     found = sorted({trial.seed for trial in trials})
     text = f"{plain(about.get('seed', UNKNOWN))} of proposals and split"
     if found:
@@ -56,6 +58,7 @@ def seeds(about: Mapping[str, Any], trials: Sequence[TrialRecord]) -> str:
 
 
 def hardware(environment: Mapping[str, Any]) -> str:
+    """Processor, cores, GPUs and operating system of the driver."""
     if not environment:
         return UNKNOWN
     gpus = environment.get("gpus")

@@ -12,7 +12,7 @@ import yaml
 from made_up import essence, evaluate, lines_of, score
 
 from nas import search
-from nas.plan import within
+from nas.lifecycle import within
 from nas.progress import log, log_to
 from search_spaces import UserError
 from studies import engine
