@@ -13,7 +13,16 @@ ROOT = Path(__file__).parents[1]
 SLOW = (
     *("test_scale_study", "test_fidelity_command", "test_resume", "test_raytune", "test_confirm", "test_search"),
     *("test_baselines", "test_export", "test_export_command", "test_export_reading", "test_scale", "test_fidelity"),
-    *("test_documents", "test_browser", "test_lease", "test_evaluate", "test_holding", "test_latency_protocol"),
+    *(
+        "test_documents",
+        "test_extending",
+        "test_verify",
+        "test_browser",
+        "test_lease",
+        "test_evaluate",
+        "test_holding",
+        "test_latency_protocol",
+    ),
 )
 
 

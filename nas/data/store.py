@@ -147,7 +147,7 @@ def _write(folder: Path, listing: Listing, kept: np.ndarray, request: Request, i
                 raise UserError(f"{printable(listing.names[i])}: cannot be read: {error.strerror}") from None
             return decode.reason(error)
         sums[position], squares[position] = sums_of(image)
-        checksums[position] = zlib.crc32(np.ascontiguousarray(image))
+        checksums[position] = zlib.crc32(np.ascontiguousarray(image).data)
         if into is not None:
             into[position] = image
         return None
