@@ -285,5 +285,7 @@ def finish(run_dir: Path, spec: Spec) -> None:
     runfolder.write_text(report, page.render(found))
     for part in folder.search_printed(found, console.width):
         console.print(part, soft_wrap=isinstance(part, str))
+    if any(trial.status == "ok" for trial in found.trials):
+        say(console, f"to export: python -m nas.export {run_dir} --to onnx")
     say(console, f"run folder: {run_dir}")
     say(console, f"report: {report}")

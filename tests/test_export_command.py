@@ -5,15 +5,19 @@ import json
 import random
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 
 import nas
 from nas.export import __main__ as command
 from nas.export.network import Network
 from nas.export.reading import read
 from nas.export.sources import of_run, with_weights
+from nas.export.writing import Exported
 from nas.training.weights import to_group_norm
 from search_spaces import UserError, load
 from search_spaces.build import build_model
@@ -75,6 +79,13 @@ def test_the_weights_are_those_that_validated(run_dir):
     with torch.no_grad():
         right = network.model()((x - mean) / std).argmax(1).numpy() == images.val.labels
     assert 100 * right.mean() == pytest.approx(best.metric("top1"), abs=0.3)
+
+
+@pytest.mark.parametrize(("target", "lines"), [("onnx", 1), ("timm", 0)])
+def test_an_onnx_file_comes_with_the_command_that_measures_it(target, lines, capsys):
+    verification = SimpleNamespace(text="outputs within 0")
+    command._tell(Console(), Exported(Network("b0", load("efficientnet_b0")), target, Path("out"), verification))
+    assert capsys.readouterr().out.count("to measure: python -m nas.latency out/network.onnx\n") == lines
 
 
 def test_all_of_a_front_with_an_index(run_dir, here, capsys):

@@ -67,6 +67,7 @@ def test_a_study_ends_with_a_triple_and_a_family(whole):
     assert all(len(rule.top1) == 2 and None not in rule.top1 for rule in record.rules)
     assert all(rule.network.macs == pytest.approx(2 * study.base.macs, rel=0.15) for rule in record.rules)
     assert {each.seed for each in recorded(folder / "rules")}.isdisjoint(study.seeds)
+    assert f"to export: python -m nas.export {folder} --to onnx --network {record.family[0].name}\n" in printed
     assert "run folder" in printed
 
 

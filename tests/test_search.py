@@ -52,8 +52,9 @@ def test_search_of_photographs_to_its_report(photos, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "torn.jpg" in result.stdout
     assert "notes.txt" in result.stdout
-    last = result.stdout.strip().splitlines()[-2:]
-    assert last == [f"run folder: {out}", f"report: {out / 'report.html'}"]
+    last = result.stdout.strip().splitlines()[-3:]
+    command = f"python -m nas.export {out} --to onnx"
+    assert last == [f"to export: {command}", f"run folder: {out}", f"report: {out / 'report.html'}"]
     trials = ledger.read(out)
     assert [trial.number for trial in trials] == [0, 1, 2, 3]
     done = [trial for trial in trials if trial.status == "ok"]

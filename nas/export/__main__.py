@@ -199,10 +199,14 @@ def _target(name: str, args: argparse.Namespace, networks: Sequence[Network]) ->
 
 
 def _tell(console: Console, one: Exported) -> None:
+    from nas.export import onnx_file
     from reports.terminal import say
 
     say(console, f"{one.network.name} to {one.target}: {one.verification.text}")
-    for line in (*one.more, f"weights: {one.network.origin}; {one.folder}"):
+    more = [*one.more, f"weights: {one.network.origin}; {one.folder}"]
+    if one.target == "onnx":
+        more.append(f"to measure: python -m nas.latency {one.folder / onnx_file.FILE}")
+    for line in more:
         say(console, f"  {line}")
 
 

@@ -147,5 +147,6 @@ def finish(base: Base, settings: Settings, made: Design | None, folder: Path, ab
         console.print(part, soft_wrap=isinstance(part, str))
     if record.family:
         say(console, f"family: {folder / runfolder.FAMILY}")
+        say(console, f"to export: python -m nas.export {folder} --to onnx --network {record.family[0].name}")
     say(console, f"run folder: {folder}")
     say(console, f"report: {page}")
