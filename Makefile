@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python -m
 # Two files of tests at a time, since a file's tests share what it made; in the order of tests/conftest.py.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help search scale test coverage docs lint types clean
+.PHONY: help search scale journeys test coverage docs lint types clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +18,12 @@ search: $(VENV)/installed  ## a first search of the v2 space on images made on t
 scale: $(VENV)/installed  ## which alpha, beta, gamma scale EfficientNet-B0? A quarter of its width on small images
 	$(RUN) nas.scale --phi 1..7 --base efficientnet_b0 --width 0.25 --resolution 64 --data glyphs:n=2400 --grid-step 0.1 \
 		--seeds 2 --set train.learning_rate=0.003 $(ARGS)
+
+journeys: $(VENV)/installed  ## the four users' journeys, each with its time; make journey-researcher is one of them
+	PYTHON=$(VENV)/bin/python bash examples/journeys.sh
+
+journey-%: $(VENV)/installed
+	PYTHON=$(VENV)/bin/python bash examples/$*.sh
 
 test: $(VENV)/installed  ## the tests
 	$(RUN) pytest $(TWO)
