@@ -23,6 +23,7 @@ from nas.data import Split
 
 
 def main(export: Path, photos: str, epochs: int, seed: int = 0) -> None:
+    """Trains for so many epochs, and says what that has changed."""
     torch.manual_seed(seed)
     page = run_path(str(export / "network.py"))
     model, side = page["build"](export / "weights.pt", drop_path_rate=0.1), page["RESOLUTION"]

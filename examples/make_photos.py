@@ -19,6 +19,7 @@ SIDE = 96
 
 
 def main(folder: Path) -> None:
+    """Writes FOLDER/CLASS/0000.jpg, ..."""
     images = data.load(f"glyphs:classes=10,n={10 * LARGEST},clutter=4", SIDE, seed=0, val_fraction=0.1, test_fraction=0)
     rng, written = np.random.default_rng(0), [0] * images.num_classes
     for split in (images.train, images.val):

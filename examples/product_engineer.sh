@@ -14,7 +14,7 @@ $PYTHON examples/make_photos.py "$OUT/photos"
 
 step "Which network is the most accurate within 1 ms in ONNX Runtime on this machine?"
 $PYTHON -m nas.search --space v2 --width 0.25 --data "imagefolder:$OUT/photos" --resolution 48 \
-  --constraint "latency_ms<=1" --set latency.mode=onnxruntime \
+  --constraint "latency_ms<=1" --latency-mode onnxruntime \
   --trials 6 --epochs 6 --confirm 1 --confirm-epochs 12 --seeds 2 --out "$OUT/search"
 
 step "Look: open $OUT/search/report.html; its figures as images"

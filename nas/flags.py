@@ -52,6 +52,7 @@ FIELDS: tuple[tuple[str, str, Callable[[str], object], str, str], ...] = (
     ("--gpus", "resources.gpus", int, "N", "how many to use (default all; 0: train on CPU)"),
     ("--gpus-per-trial", "resources.gpus_per_trial", float, "X", "a whole number, or a fraction (default 1)"),
     ("--latency-device", "latency.device", str, "ADDRESS", "measure latency there instead of here: ssh:[USER@]HOST"),
+    ("--latency-mode", "latency.mode", str, "MODE", "eager, onnxruntime, compile or cuda_graph, as nas.latency --mode"),
     ("--latency-table", "latency.table", str, "FILE", "try no network that it predicts to break a limit on latency"),
     ("--cpus", "resources.cpus", int, "N", "cores to use, one a trial (default all)"),
     ("--address", "resources.address", str, "ADDRESS", "of a running Ray cluster: auto, HOST:PORT or ray://HOST:PORT"),

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from reports.terminal import say
-from reports.units import quantity
+from reports.units import FLAG, is_flagged, quantity
 from studies.ledger import Outcome, TrialRecord
 from studies.recorder import Draining, EpochEnded, Finished, Paused, Started, TrialEvent, WorkerLost
 
@@ -137,11 +137,16 @@ class SearchProgress(Live):
 
 
 def describe(outcome: Outcome) -> str:
-    """An outcome in a line: its figures, or why there are none."""
+    """An outcome in a line: its figures, or why there are none. A latency that is flagged is marked as in tables."""
+    mark = FLAG if is_flagged(outcome.latency) else ""
     if outcome.status == "rejected":
-        return "breaks " + ", ".join(f"{text} by {100 * amount:.0f}%" for text, amount in outcome.violations.items())
+        broken = (
+            f"{text} by {100 * amount:.0f}%{mark if text.startswith('latency_ms') else ''}"
+            for text, amount in outcome.violations.items()
+        )
+        return f"breaks {', '.join(broken)}"
     if outcome.error:
         return outcome.error
     metrics = ((name, getattr(outcome, name)) for name in ("top1", "latency_ms", "macs", "params"))
-    units = {"macs": " MACs", "params": " params"}
+    units = {"latency_ms": mark, "macs": " MACs", "params": " params"}
     return ", ".join(quantity(name, value) + units.get(name, "") for name, value in metrics if value is not None)
