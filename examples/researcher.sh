@@ -13,7 +13,7 @@ $PYTHON -m nas.scale --phi 1..7 --base efficientnet_b0 --coefficients 1.2,1.1,1.
 $PYTHON -m nas.scale --phi 1..7 --coefficients published --out "$OUT/published"
 
 step "Which fit this base? A study at a quarter of its width, on small images; five rules at equal cost"
-$PYTHON -m nas.scale --phi 1..7 --base efficientnet_b0 --width 0.25 --resolution 32 --data glyphs:n=800 --grid-step 0.1 \
+$PYTHON -m nas.scale --phi 1..7 --base efficientnet_b0 --width 0.25 --resolution 48 --data glyphs:n=800 --grid-step 0.1 \
   --seeds 2 --epochs 4 --set train.learning_rate=0.003 --out "$OUT/study"
 
 step "Figures for a paper"
