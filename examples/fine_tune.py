@@ -39,7 +39,7 @@ def main(export: Path, photos: str, epochs: int, seed: int = 0) -> None:
 
     before = right(images.test)
     optimizer = create_optimizer_v2(model, "adamw", lr=1e-3, weight_decay=0.02)
-    loader = DataLoader(_tensors(images.train), 32, shuffle=True, drop_last=True)
+    loader = DataLoader(_tensors(images.train), min(32, len(images.train)), shuffle=True, drop_last=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=epochs * len(loader))
     for epoch in range(1, epochs + 1):
         model.train()

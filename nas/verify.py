@@ -46,7 +46,6 @@ def parser() -> command.Parser:
         "python -m nas.verify",
         description=__doc__,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     made.add_argument(

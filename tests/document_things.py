@@ -46,6 +46,7 @@ class Things:
             r"[\w/.-]+network\.json": lambda path: shutil.copy(self.network, path),
             r"[\w/.-]+\.onnx": lambda path: shutil.copy(self.onnx, path),
             r"[\w.-]+\.pth": lambda path: shutil.copy(self.weights, path),
+            r"[\w/.-]+-timm\b": lambda path: shutil.copytree(self.timm, path),
             r"\btable\.json": lambda path: shutil.copy(self.table, path),
             r"\b\w+\.yaml": lambda path: path.write_text(self.written[path.name]),
         }.items():
@@ -95,6 +96,13 @@ class Things:
 
         main([str(self.network), "--to", "onnx", "--out", str(self.root / "onnx")])
         return self.root / "onnx" / "network.onnx"
+
+    @cached_property
+    def timm(self):
+        from nas.export.__main__ import main
+
+        main([str(self.search), "--to", "timm", "--out", str(self.root / "timm")])
+        return self.root / "timm"
 
     @cached_property
     def table(self):

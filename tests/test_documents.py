@@ -34,6 +34,7 @@ TOLD = {
     "fidelity": "fidelity.md",
     "report": "reports.md",
     "export": "exports.md",
+    "verify": "journeys/reviewer.md",
     "spaces": "spaces.md",
 }
 # What stands for a word of a document.
@@ -190,7 +191,9 @@ def tensorboard(arguments, here):
 
 
 OTHERS = {"make": make, "ray": ray, "pip": pip, "optuna-dashboard": optuna_dashboard, "tensorboard": tensorboard}
-OTHERS |= dict.fromkeys((".", "cd", "git", "tar"), lambda arguments, here: None)  # a shell's, git's; nothing of ours
+OTHERS |= dict.fromkeys(
+    (".", "cd", "export", "git", "tar"), lambda arguments, here: None
+)  # a shell's, git's; nothing of ours
 
 
 @pytest.mark.parametrize(
