@@ -193,7 +193,7 @@ def tensorboard(arguments, here):
 OTHERS = {"make": make, "ray": ray, "pip": pip, "optuna-dashboard": optuna_dashboard, "tensorboard": tensorboard}
 OTHERS |= dict.fromkeys(
     (".", "cd", "export", "git", "tar"), lambda arguments, here: None
-)  # a shell's, git's; nothing of ours
+)  # nothing of ours
 
 
 @pytest.mark.parametrize(
