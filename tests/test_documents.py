@@ -191,9 +191,7 @@ def tensorboard(arguments, here):
 
 
 OTHERS = {"make": make, "ray": ray, "pip": pip, "optuna-dashboard": optuna_dashboard, "tensorboard": tensorboard}
-OTHERS |= dict.fromkeys(
-    (".", "cd", "export", "git", "tar"), lambda arguments, here: None
-)  # nothing of ours
+OTHERS |= dict.fromkeys((".", "cd", "export", "git", "tar"), lambda arguments, here: None)  # nothing of ours
 
 
 @pytest.mark.parametrize(
