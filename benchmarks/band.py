@@ -13,10 +13,12 @@ Exit code 1 where the band of a normal, skewed or failing scatter holds less tha
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
 from reports.drawing.attained import attained
+from search_spaces import command
 
 SCATTERS = {
     "normal, one point": lambda rng, n: rng.standard_normal(n),
@@ -27,15 +29,17 @@ SCATTERS = {
     "none": lambda rng, n: np.zeros(n),
 }
 ASKED = list(SCATTERS)[:4]
-SEARCHES, LEAST = 100, 0.88
+LEAST = 0.88
 
 
-def main() -> None:
-    failed = []
+def main(argv: Sequence[str]) -> None:
+    parser = command.Parser("python benchmarks/band.py", description=__doc__)
+    parser.add_argument("--searches", type=command.positive_int, default=100, help="of each kind and size (default 100)")
+    searches, failed = parser.parse_args(argv).searches, []
     for kind, scatter in SCATTERS.items():
         for networks in (10, 20, 60, 300):
             rng, held, off, optimism = np.random.default_rng(networks), [], [], []
-            for _ in range(SEARCHES):
+            for _ in range(searches):
                 logs = np.sort(rng.uniform(0, 3, networks))
                 truth = 60 + 8 * logs - 1.2 * logs**2 + scatter(rng, networks)
                 seen = truth + rng.standard_normal(networks)
@@ -57,4 +61,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

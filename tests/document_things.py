@@ -61,7 +61,7 @@ class Things:
         (here / "tiny.yaml").write_text(TINY_SPACE)
 
     def _run(self, name):
-        if name.endswith("-scale"):
+        if name.endswith(("-scale", "/study")):
             return self.family
         return self.study if name.endswith("-fidelity") else self.search
 
