@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from reports.confirmed import agreement, confirmed, section, table
+from reports.confirmed import agreement, confirmed, table
+from reports.pages.listing import confirmed_section
 from reports.run import read_spec
 from search_spaces import load
 from studies.ledger import LEDGER, Outcome, TrialRecord, read
@@ -90,14 +91,14 @@ def test_the_test_split_is_shown_where_it_was_looked_at_and_orders_nothing():
     ]
     assert networks(again)[1].outcome.test_top1 == 76.0
     assert Outcome.from_dict(again[0].outcome.to_dict()) == again[0].outcome
-    text = section(found, 8)
+    text = confirmed_section(found, 8)
     assert "test top-1, %" in text
     assert "76.00 ± 1.41 (2)" in text
     assert "The best of the front and the published networks, trained again for 8 epochs" in text
     headings = [column.header for column in table(found, 8).columns]
     assert headings[1:3] == ["test top-1, %", "top-1, %"]
     untested = [replace(one, test_top1=(), name="") for one in found]
-    assert "test top-1" not in section(untested, 8).lower()
+    assert "test top-1" not in confirmed_section(untested, 8).lower()
     assert "test" not in str([column.header for column in table(untested, 8).columns])
 
 
