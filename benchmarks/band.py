@@ -34,9 +34,7 @@ LEAST = 0.88
 
 def main(argv: Sequence[str]) -> None:
     parser = command.Parser("python benchmarks/band.py", description=__doc__)
-    parser.add_argument(
-        "--searches", type=command.positive_int, default=100, help="of each kind (default 100)"
-    )
+    parser.add_argument("--searches", type=command.positive_int, default=100, help="of each kind (default 100)")
     searches, failed = parser.parse_args(argv).searches, []
     for kind, scatter in SCATTERS.items():
         for networks in (10, 20, 60, 300):
