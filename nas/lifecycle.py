@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from nas import environment
-from reports import specs
 from reports.terminal import say
 from search_spaces import UserError
 from search_spaces.published import read_yaml
@@ -38,12 +37,11 @@ def head_again(about: Mapping[str, Any], command: str, gpus: int) -> dict[str, A
 
 def recorded(folder: Path, section: str, what: str) -> dict[str, Any]:
     """The spec.yaml of the run in ``folder`` that is to go on. Raises UserError where it has no such section and so is
-    of another kind (what: the kind, in words), or lacks what every command writes there."""
+    of another kind; what: the kind, in words."""
     path = folder / runfolder.SPEC
     about = read_yaml(path) if path.is_file() else {}
     if not isinstance(about, dict) or section not in about:
         raise UserError(f"--resume: {folder} holds no {what}")
-    specs.recorded(path, about)
     return about
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from nas import environment, flags, lifecycle
 from nas.scale import __main__ as scale
 from search_spaces import UserError
+from studies import cluster
 from studies.resources import Resources
 from studies.spec import ResourceSpec, parse
 
@@ -61,7 +62,8 @@ def test_a_run_goes_on_with_what_this_machine_has(monkeypatch):
     assert again({"gpus": 8, "cpus": 64}) == (1, 4)
     assert again({"gpus": 0, "cpus": 2}) == (0, 2)
     assert again({}) == (None, None)
-    assert again({"gpus": 8, "cpus": 64, "address": "auto"}) == (8, 64)
+    monkeypatch.setattr(cluster, "totals", lambda address: (32, 4))
+    assert again({"gpus": 8, "cpus": 64, "address": "auto"}) == (4, 32)
     assert again({"gpus": 8}, {"resources.gpus": 0}.items()) == (0, None)
 
 

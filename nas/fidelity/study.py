@@ -21,6 +21,7 @@ from nas.given import pairs_of
 from nas.plan import Plan, plan
 from nas.progress import SearchProgress, log, log_to
 from nas.run import load_images
+from reports import specs
 from reports.terminal import say
 from search_spaces import Arch, UserError
 from search_spaces.errors import found_in
@@ -79,6 +80,7 @@ def resume(folder: Path, changes: Mapping[str, Any], judged: Mapping[str, Any], 
     folder = folder.expanduser().absolute()
     about = lifecycle.recorded(folder, STUDY, "fidelity study")
     with runfolder.alone(folder), log_to(folder / runfolder.LOG):
+        specs.recorded(folder / runfolder.SPEC, about)
         with found_in(folder / runfolder.SPEC):
             settings = checked(Settings, about[STUDY])
             old = parse(about)

@@ -18,6 +18,7 @@ from nas.progress import log, log_to
 from nas.scale.base import DEFAULT, Base, find
 from nas.scale.emission import check, emitted
 from nas.scale.settings import PUBLISHED, Settings
+from reports import specs
 from reports.terminal import say
 from search_spaces.errors import found_in
 from search_spaces.published import read_yaml
@@ -67,6 +68,7 @@ def resume(
     folder = folder.expanduser().absolute()
     about = lifecycle.recorded(folder, SECTION, "scaling run")
     with runfolder.alone(folder), log_to(folder / runfolder.LOG):
+        specs.recorded(folder / runfolder.SPEC, about)
         with found_in(folder / runfolder.SPEC):
             settings = Settings.from_dict(about[SECTION])
             old = parse(about)
