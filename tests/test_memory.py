@@ -1,10 +1,7 @@
 """Memory of training, measured and estimated."""
 
-import os
-
 import pytest
 import torch
-from conftest import ROOT
 from torch import nn
 
 from nas import memory
@@ -65,20 +62,26 @@ def test_estimate_by_hand(train, on_gpu, expected):
 
 
 REAL = """
-from test_memory import *
-with PeakMemory(CPU, build_model(ARCH, 10)) as peak:
-    step_time_s(ARCH, 10, Spec(train=TRAIN), CPU)
+import torch
+from nas.memory import PeakMemory
+from nas.timing import step_time_s
+from search_spaces import load
+from search_spaces.build import build_model
+from studies.spec import Spec
+from studies.train_spec import TrainSpec
+arch, cpu = load("efficientnet_b0").at(96), torch.device("cpu")
+with PeakMemory(cpu, build_model(arch, 10)) as peak:
+    step_time_s(arch, 10, Spec(train=TrainSpec(batch_size=16)), cpu)
 print(peak.mb)
 """
-ARCH, TRAIN = load("efficientnet_b0").at(96), TrainSpec(batch_size=16)
 
 
 @needs_proc
-def test_estimate_against_a_real_training(run_python, monkeypatch):
+def test_estimate_against_a_real_training(run_python):
     """In a process of its own, whose memory nothing has grown before."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
     done = run_python("-c", REAL)
-    assert training_mb(cost.count(ARCH, 10), TRAIN) == pytest.approx(float(done.stdout), rel=0.35), done.stderr
+    estimate = training_mb(cost.count(load("efficientnet_b0").at(96), 10), TrainSpec(batch_size=16))
+    assert estimate == pytest.approx(float(done.stdout), rel=0.35), done.stderr
 
 
 def test_steps_are_timed_with_the_threads_of_a_trial_which_are_then_given_back():
