@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A product engineer's journey (docs/journeys/product-engineer.md), small: the most accurate network for a folder of
-# photographs within a limit on latency, taken to timm and ONNX and fine-tuned. Four minutes on 2 cores.
+# photographs within a limit on latency, taken to timm and ONNX and fine-tuned.
 # Usage: examples/product_engineer.sh [OUT]
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A researcher's journey (docs/journeys/researcher.md), small: which alpha, beta and gamma fit EfficientNet-B0, how sure
-# is that, and what does its published family do? Four minutes on 2 cores. Usage: examples/researcher.sh [OUT]
+# is that, and what does its published family do? Usage: examples/researcher.sh [OUT]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-.venv/bin/python}
