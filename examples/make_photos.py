@@ -1,6 +1,6 @@
 """Makes a folder of class folders of JPEGs, as a stand-in for photographs: ``python examples/make_photos.py DIR``.
 
-Characters of the built-in set ``glyphs``, among strokes of clutter, in two random colours; 96 px. Classes are unequal,
+Characters of the built-in set ``glyphs``, light on dark in two random colours; 96 px. Classes are unequal,
 as real ones are: the first has 160 images, the last 52. Equal on every run.
 """
 
@@ -20,14 +20,14 @@ SIDE = 96
 
 def main(folder: Path) -> None:
     """Writes FOLDER/CLASS/0000.jpg, ..."""
-    images = data.load(f"glyphs:classes=10,n={10 * LARGEST},clutter=4", SIDE, seed=0, val_fraction=0.1, test_fraction=0)
+    images = data.load(f"glyphs:classes=10,n={10 * LARGEST},clutter=0", SIDE, seed=0, val_fraction=0.1, test_fraction=0)
     rng, written = np.random.default_rng(0), [0] * images.num_classes
     for split in (images.train, images.val):
         for position, label in enumerate(split.labels):
             if written[label] == LARGEST - FEWER * label:
                 continue
             grey = split.batch(np.array([position]))[0, 0, :, :, None] / 255
-            dark, light = rng.integers(0, 256, (2, 3))
+            dark, light = rng.integers(0, 80, 3), rng.integers(176, 256, 3)
             place = folder / images.classes[label] / f"{written[label]:04}.jpg"
             place.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray((dark + grey * (light - dark)).astype(np.uint8)).save(place, quality=90)

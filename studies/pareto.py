@@ -25,7 +25,7 @@ def select(trials: Sequence[TrialRecord], objectives: Sequence[str], most: int) 
     """At most so many of the front (with one objective: of the best): without those that it misses least. One after
     another, the trial that adds least hypervolume is left out (as in SMS-EMOA, Beume et al. 2007), seen from a point
     beyond the front's worst values by a tenth of its range, with every objective scaled to that range; so the ends stay
-    to the last but one."""
+    to the last but one. The best by the first objective always stays: of a search within limits it is the answer."""
     import numpy as np
 
     points = _points(trials, check(objectives))
@@ -38,9 +38,10 @@ def select(trials: Sequence[TrialRecord], objectives: Sequence[str], most: int) 
     losses = np.array([point for point, _ in points])
     low, span = losses.min(axis=0), np.ptp(losses, axis=0)
     scaled = (losses - low) / np.where(span > 0, span, 1.0)
-    left = list(range(len(points)))
+    left, best = list(range(len(points))), int(np.lexsort(losses.T[::-1])[0])
     while len(left) > most:
         added = moocore.hv_contributions(scaled[left], ref=[1.1] * scaled.shape[1])
+        added[left.index(best)] = math.inf
         left.pop(int(np.argmin(added)))
     return [points[index][1] for index in left]
 

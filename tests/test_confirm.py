@@ -107,6 +107,7 @@ def test_of_a_front_those_stay_that_span_most_of_it():
     trials = [record(n, "efficientnet_b0", top1) for n, top1 in enumerate([10.0, 20.0, 20.1, 40.0])]
     assert [trial.number for trial in select(trials, GOALS, 3)] == [0, 1, 3]
     assert [trial.number for trial in select(trials, GOALS, 9)] == [0, 1, 2, 3]
+    assert [trial.number for trial in select(trials, GOALS, 1)] == [3]  # the most accurate, not the knee
     assert select([], GOALS, 3) == []
     assert [trial.number for trial in select(trials, ["top1"], 2)] == [3, 2]
 
