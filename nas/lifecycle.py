@@ -16,7 +16,7 @@ from nas import environment
 from reports.terminal import say
 from search_spaces import UserError
 from search_spaces.published import read_yaml
-from studies import runfolder
+from studies import engine, runfolder
 from studies.spec import RECORDED, ResourceSpec, Spec, override, parse
 
 if TYPE_CHECKING:
@@ -73,10 +73,11 @@ def check_kind(what: str, before: ResourceSpec, now: Resources) -> None:
 
 @contextmanager
 def with_report(console: Console, finish: Callable[[], None], command: str, folder: Path) -> Iterator[None]:
-    """Whatever breaks the block off, ``finish`` writes and prints what was found so far, and the last line says how to
-    go on."""
+    """What the block trains is trained in one Ray. Whatever breaks it off, ``finish`` writes and prints what was found
+    so far, and the last line says how to go on."""
     try:
-        yield
+        with engine.one_ray():
+            yield
     except BaseException as error:
         what = "interrupted" if isinstance(error, KeyboardInterrupt) else "broken off"
         console.print(f"\n{what}; what was found so far:")

@@ -6,7 +6,8 @@ Both are a loop around ``Recorder``, which alone talks to proposer and ledger. R
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from studies.ledger import Outcome
@@ -19,6 +20,23 @@ class Stop(BaseException):
     """Ends an evaluation whose trial is to stop; no Exception, so that no handler of failures takes it for one."""
 
 
+_held: ExitStack | None = None
+
+
+@contextmanager
+def one_ray() -> Iterator[None]:
+    """Within it the Ray that the first ``run`` starts is that of the next ones, too: starting one takes 7 s. It ends
+    with it; where no ``run`` had anything to do, none is started."""
+    global _held
+    before = _held
+    with ExitStack() as held:
+        _held = held
+        try:
+            yield
+        finally:
+            _held = before
+
+
 def run(recorder: Recorder, evaluate: Evaluate, payload: Any, resources: Resources) -> None:
     """Runs trials until the recorder's limits are reached, as many at a time as ``resources`` allow.
 
@@ -28,8 +46,10 @@ def run(recorder: Recorder, evaluate: Evaluate, payload: Any, resources: Resourc
     without an outcome stay in the ledger as started, and ``Recorder(records=...)`` brings them back.
     """
     if not recorder.over:
-        from studies import raytune
+        from studies import cluster, raytune
 
+        if _held is not None:
+            _held.enter_context(cluster.connected(resources))
         raytune.schedule(recorder, evaluate, payload, resources)
 
 

@@ -1,14 +1,18 @@
 """What several test files use."""
 
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
+# Of a search in which latencies are not what is looked at.
+QUICK_LATENCY = ["--set", "latency.warmup_s=0", "--set", "latency.max_s=0.02", "--set", "latency.retries=0"]
 # Files that train, search, export or wait for long. They begin first, so that at the end no core waits for the other.
 SLOW = (
     *("test_scale_study", "test_fidelity_command", "test_resume", "test_raytune", "test_confirm", "test_search"),
@@ -78,6 +82,21 @@ def run_python():
 
 
 @pytest.fixture
+def run_here(monkeypatch, capsys):
+    """Runs the ``main`` of a command in this process, as its own would; what ``run_python`` gives."""
+    from search_spaces import command
+
+    def run(main, *arguments):
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            command.run(main)
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, ended.value.code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
 def space_file(tmp_path):
     """Writes text, or a mapping as YAML, as a space file; its path."""
 
@@ -119,6 +138,51 @@ def trials(searched):
     from studies import ledger
 
     return ledger.read(searched)
+
+
+@pytest.fixture(scope="session")
+def here_instead_of_ray():
+    """A context in which trials are run one after another in this process, as they are."""
+    from studies import engine
+
+    @contextmanager
+    def context():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(engine, "run", lambda *arguments: engine.run_inline(*arguments[:3]))  # without resources
+            yield
+
+    return context
+
+
+@pytest.fixture
+def nas_search(monkeypatch, capsys):
+    """Runs ``nas.search`` here with a made-up evaluation in place of Ray and training; what it printed."""
+    from made_up import evaluate
+
+    from nas import search
+    from studies import engine
+
+    def run(*arguments, evaluation=evaluate):
+        monkeypatch.setenv("COLUMNS", "120")
+        monkeypatch.setattr(engine, "run", lambda recorder, *_: engine.run_inline(recorder, evaluation, None))
+        search.main([str(argument) for argument in arguments])
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, here_instead_of_ray):
+    """The run folder of a real, small search of two networks, one of them confirmed; it was moved. Only to be read."""
+    from nas import search
+
+    settings = ["--space", "v2", "--width", "0.25", "--data", "digits", "--resolution", "16", "--epochs", "2"]
+    settings += ["--objective", "top1", "--objective", "macs", "--trials", "2", "--cpus", "1", "--gpus", "0"]
+    settings += ["--confirm", "1", "--confirm-epochs", "1", "--seeds", "1", "--set", "data.max_per_class=10"]
+    made = tmp_path_factory.mktemp("made") / "run"
+    with here_instead_of_ray():
+        search.main([*settings, *QUICK_LATENCY, "--out", str(made)])
+    return shutil.move(made, tmp_path_factory.mktemp("moved") / "run")
 
 
 @pytest.fixture(scope="session")

@@ -1,27 +1,35 @@
 """What follows a search: its best networks trained longer with several seeds, and another search that begins there."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
+from conftest import QUICK_LATENCY
 
+from nas import run as nas_run
+from nas import search
 from reports.confirmed import agreement, confirmed, table
 from reports.pages.listing import confirmed_section
 from reports.run import read_spec
-from search_spaces import load
+from search_spaces import UserError, load
 from studies.ledger import LEDGER, Outcome, TrialRecord, read
 from studies.pareto import front, select
 from studies.repeats import networks
 
 GOALS = ("top1", "macs")
-FLAGS = ["--space", "v2", "--width", "0.25", "--data", "digits", "--epochs", "1", "--objective", "top1"]
-FLAGS += ["--objective", "macs", "--sampler", "random", "--set", "train.batch_size=128"]
+FLAGS = ["--space", "v2", "--width", "0.25", "--data", "digits", "--resolution", "16", "--epochs", "1", "--cpus", "1"]
+FLAGS += ["--objective", "top1", "--objective", "macs", "--sampler", "random", "--set", "data.max_per_class=10"]
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "nas.search", *FLAGS, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+@pytest.fixture(scope="module")
+def run(here_instead_of_ray):
+    """Runs the command line with real trainings, one after another; what it printed."""
+
+    def command(*arguments):
+        with here_instead_of_ray(), nas_run.console.capture() as printed:
+            search.main([str(argument) for argument in arguments])
+        return printed.get()
+
+    return command
 
 
 @pytest.fixture(scope="module")
@@ -30,28 +38,27 @@ def run_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def searched(run_dir):
-    more = ["--trials", "4", "--repeats", "2", "--confirm", "1", "--confirm-epochs", "2", "--seeds", "2"]
-    return run(*more, "--out", run_dir)
+def searched(run, run_dir):
+    """What the search of ``run_dir`` printed."""
+    more = ["--trials", 4, "--repeats", 2, "--confirm", 1, "--confirm-epochs", 2, "--seeds", 2]
+    return run(*FLAGS, *QUICK_LATENCY, *more, "--out", run_dir)
 
 
 def test_repeats_and_confirmation_are_recorded_and_shown(searched, run_dir):
-    assert searched.returncode == 0, searched.stderr
     trials, again = read(run_dir), read(run_dir / "confirm")
     assert [trial.arch == trials[0].arch for trial in trials] == [True, True, False, False]
     assert len({trial.seed for trial in trials}) == 4
     assert [len(trial.epochs) for trial in again] == [2, 2]
     assert {trial.arch.id for trial in again} <= {trial.arch.id for trial in front(networks(trials), GOALS)}
     assert not {trial.seed for trial in again} & {trial.seed for trial in trials}
-    assert "Confirmed over 2 epochs" in searched.stdout
+    assert "Confirmed over 2 epochs" in searched
     page = (run_dir / "report.html").read_text()
     assert "Confirmation" in page
     assert not (run_dir / "checkpoints").exists()
 
 
-def test_another_search_begins_with_the_front(searched, run_dir, tmp_path):
-    done = run("--trials", "1", "--warm-start", run_dir, "--out", tmp_path / "second")
-    assert done.returncode == 0, done.stderr
+def test_another_search_begins_with_the_front(searched, run, run_dir, tmp_path):
+    run(*FLAGS, *QUICK_LATENCY, "--trials", 1, "--warm-start", run_dir, "--out", tmp_path / "second")
     assert read(tmp_path / "second")[0].arch == front(read(run_dir), GOALS)[0].arch
     kept = tmp_path / "second" / "warm_start" / LEDGER
     assert kept.read_bytes() == (run_dir / LEDGER).read_bytes()
@@ -112,27 +119,14 @@ def test_of_a_front_those_stay_that_span_most_of_it():
     assert [trial.number for trial in select(trials, ["top1"], 2)] == [3, 2]
 
 
-def test_a_resumed_run_confirms_with_the_same_epochs_or_says_so(searched, run_dir):
-    done = subprocess.run(
-        [sys.executable, "-m", "nas.search", "--resume", str(run_dir), "--confirm-epochs", "9"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: --confirm-epochs: 9, but")
+def test_a_resumed_run_confirms_with_the_same_epochs_or_says_so(searched, run, run_dir):
+    with pytest.raises(UserError, match=r"^--confirm-epochs: 9, but"):
+        run("--resume", run_dir, "--confirm-epochs", 9)
     assert read_spec(run_dir)["confirm"]["epochs"] == 2
 
 
-def test_a_run_that_was_being_confirmed_searches_no_further(searched, run_dir):
+def test_a_run_that_was_being_confirmed_searches_no_further(searched, run, run_dir):
     before = read(run_dir)
-    done = subprocess.run(
-        [sys.executable, "-m", "nas.search", "--resume", str(run_dir), "--seeds", "3"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "4 trials are done, the search is over" in done.stdout
+    assert "4 trials are done, the search is over" in run("--resume", run_dir, "--seeds", 3)
     assert read(run_dir) == before
     assert [record.status for record in read(run_dir / "confirm")] == ["ok"] * 3

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,31 +25,17 @@ from search_spaces.text import stage_of
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(scope="module")
-def run_dir(tmp_path_factory):
-    """A search whose best network was confirmed."""
-    folder = tmp_path_factory.mktemp("runs") / "it"
-    flags = ["--space=v2", "--width=0.25", "--data=digits", "--epochs=1", "--trials=3", "--sampler=random", "--gpus=0"]
-    flags += ["--objective=top1", "--objective=macs", "--set=train.batch_size=128", "--confirm=1", "--confirm-epochs=1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "nas.search", *flags, "--seeds=2", f"--out={folder}"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_the_best_network_of_a_run_leaves_with_its_weights_and_classes(run_dir, here, capsys):
-    command.main([str(run_dir), "--to", "torchvision,json", "--out", "out"])
+def test_the_best_network_of_a_run_leaves_with_its_weights_and_classes(trained, here, capsys):
+    command.main([str(trained), "--to", "torchvision,json", "--out", "out"])
     out = capsys.readouterr().out
-    assert "the first of" in out
     assert "weights: confirm/weights/" in out
-    network = next(iter(of_run(run_dir).values()))
+    network = next(iter(of_run(trained).values()))
     assert network.num_classes == 10
     assert network.classes == tuple("0123456789")
     model = nas.load(here / "out" / f"{network.name}-json" / "network.json")
@@ -65,15 +49,15 @@ def test_the_best_network_of_a_run_leaves_with_its_weights_and_classes(run_dir, 
             assert hashlib.sha256((here / "out" / name).read_bytes()).hexdigest() == digest
 
 
-def test_the_weights_are_those_that_validated(run_dir):
+def test_the_weights_are_those_that_validated(trained):
     """The exported network has the accuracy on the validation images that the confirmation recorded."""
     from nas import data
     from studies import ledger
 
-    network = next(iter(of_run(run_dir).values()))
-    best = max(ledger.read(run_dir / "confirm"), key=lambda record: record.metric("top1"))
+    network = next(iter(of_run(trained).values()))
+    best = max(ledger.read(trained / "confirm"), key=lambda record: record.metric("top1"))
     assert best.arch == network.arch
-    images = data.load("digits", network.arch.resolution, 0)
+    images = data.load("digits", network.arch.resolution, 0, max_per_class=10)
     mean, std = (torch.tensor(values)[:, None, None] for values in (network.mean, network.std))
     x = torch.from_numpy(images.val.batch(range(len(images.val)))) / 255
     with torch.no_grad():
@@ -88,18 +72,20 @@ def test_an_onnx_file_comes_with_the_command_that_measures_it(target, lines, cap
     assert capsys.readouterr().out.count("to measure: python -m nas.latency out/network.onnx\n") == lines
 
 
-def test_all_of_a_front_with_an_index(run_dir, here, capsys):
-    command.main([str(run_dir), "--to", "json", "--all", "--out", "front"])
+def test_all_of_a_front_with_an_index(trained, here, capsys):
+    command.main([str(trained), "--to", "json", "--all", "--out", "front"])
     index = json.loads((here / "front" / "index.json").read_text())
-    assert {entry["id"] for entry in index["exports"]} >= {path.stem for path in (run_dir / "archs").glob("*.json")}
+    assert {entry["id"] for entry in index["exports"]} >= {path.stem for path in (trained / "archs").glob("*.json")}
     with pytest.raises(UserError, match="is not empty"):
-        command.main([str(run_dir), "--to", "json", "--all", "--out", "front"])
+        command.main([str(trained), "--to", "json", "--all", "--out", "front"])
 
 
 def test_a_family_leaves_as_a_whole(here, capsys):
     from nas.scale.__main__ import main as scale
 
     scale(["--phi", "1,2", "--coefficients", "published", "--out", "fam"])
+    command.main(["fam", "--to", "yaml", "--out", "one"])
+    assert "b1, the first of 2: b1, b2 (--network or --all for others)" in capsys.readouterr().out
     command.main(["fam", "--to", "yaml", "--network", "b1"])
     assert load(here / "exports" / "b1-yaml" / "network.yaml") == load("efficientnet_b1")
 

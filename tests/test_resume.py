@@ -11,28 +11,14 @@ import pytest
 import yaml
 from made_up import essence, evaluate, lines_of, score
 
-from nas import search
 from nas.lifecycle import within
 from nas.progress import log, log_to
 from search_spaces import UserError
-from studies import engine
 from studies.ledger import LEDGER, Latency, Ledger, Outcome, read
 from studies.spec import ResourceSpec
 
 SETTINGS = ["--space", "v2", "--width", "0.25", "--data", "digits", "--objective", "top1", "--objective", "macs"]
 SETTINGS += ["--cpus", "1", "--gpus", "0", "--set", "data.max_per_class=20", "--set", "search.population=4"]
-
-
-@pytest.fixture
-def nas_search(monkeypatch, capsys):
-    """Runs the command line here with a made-up evaluation in place of Ray and training; what it printed."""
-
-    def run(*arguments, evaluation=evaluate):
-        monkeypatch.setattr(engine, "run", lambda recorder, *_: engine.run_inline(recorder, evaluation, None))
-        search.main([str(argument) for argument in arguments])
-        return capsys.readouterr().out
-
-    return run
 
 
 def fail_at(trial, error):

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from conftest import QUICK_LATENCY
 
 from nas.latency.footprint import peak_memory_mb
+from nas.scale.__main__ import main
 from nas.scale.settings import Settings, phis, targets, triple
 from search_spaces import load
 from search_spaces.cost import count
@@ -19,11 +21,11 @@ RATIOS = [2.573, 4.693, 8.426, 16.380, 29.482, 52.082, 102.806]
 
 
 @pytest.fixture
-def scale(run_python, tmp_path):
+def scale(run_here, tmp_path):
     """Runs the command into a new folder; the CompletedProcess and the folder."""
 
     def run(*flags, out="run"):
-        return run_python("-m", "nas.scale", *flags, "--out", tmp_path / out), tmp_path / out
+        return run_here(main, *flags, "--out", tmp_path / out), tmp_path / out
 
     return run
 
@@ -31,8 +33,6 @@ def scale(run_python, tmp_path):
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """The published family, once for all tests that look at it."""
-    from nas.scale.__main__ import main
-
     folder = tmp_path_factory.mktemp("published") / "run"
     main(["--coefficients", "published", "--phi", "1..7", "--out", str(folder)])
     return folder
@@ -150,6 +150,7 @@ def test_a_file_that_is_called_like_a_published_network(scale, tmp_path):
 
 def test_latencies_of_a_family(scale):
     flags = ["--coefficients", "1.2,1.1,1.15", "--base", "mobilenet_v1", "--phi", "0.1", "--measure"]
+    flags += QUICK_LATENCY
     done, folder = scale(*flags)
     assert done.returncode == 0, done.stderr
     (member,) = read(folder / SCALING).family
@@ -164,11 +165,11 @@ def test_efficientnet_v2s_family(scale):
         assert load(folder / "family" / f"b{place}.json") == load(f"efficientnet_v2_b{place}")
 
 
-def test_a_family_is_emitted_again_by_resume(run_python, published, tmp_path):
+def test_a_family_is_emitted_again_by_resume(run_here, published, tmp_path):
     again = tmp_path / "again"
     shutil.copytree(published, again)
     shutil.rmtree(again / "family")
-    done = run_python("-m", "nas.scale", "--resume", again)
+    done = run_here(main, "--resume", again)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (again / "family").iterdir()) == [f"b{i}.json" for i in range(1, 8)]
 

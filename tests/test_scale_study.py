@@ -13,6 +13,8 @@ import pytest
 from made_up import OBJECTIVES, search, space
 
 from nas.given import recorded
+from nas.scale import __main__ as command
+from nas.scale import run
 from nas.scale.base import find
 from nas.scale.settings import Settings
 from nas.scale.study import design, divisor_of
@@ -40,18 +42,17 @@ def base_file(tmp_path_factory):
 
 
 def started(base_file, folder):
-    command = [sys.executable, "-m", "nas.scale", "--base", base_file, *FLAGS, "--out", str(folder)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    line = [sys.executable, "-m", "nas.scale", "--base", base_file, *FLAGS, "--out", str(folder)]
+    return subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")
-def whole(base_file, tmp_path_factory):
-    """A study that nothing disturbed: its folder and what it printed."""
+def whole(base_file, tmp_path_factory, one_thread, here_instead_of_ray):
+    """A study that nothing disturbed, trained here: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    process = started(base_file, folder)
-    printed, errors = process.communicate(timeout=400)
-    assert process.returncode == 0, errors
-    return folder, printed
+    with here_instead_of_ray(), run.console.capture() as printed:
+        command.main(["--base", base_file, *FLAGS, "--out", str(folder)])
+    return folder, printed.get()
 
 
 def test_a_study_ends_with_a_triple_and_a_family(whole):
@@ -102,36 +103,36 @@ def test_killed_half_way_and_resumed_it_ends_with_the_same(whole, base_file, tmp
     assert ours.family == theirs.family
 
 
-def test_the_family_may_be_another_when_a_study_is_resumed(whole, run_python, tmp_path):
+def test_the_family_may_be_another_when_a_study_is_resumed(whole, run_here, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(whole[0], folder)
     macs = 3 * read(folder / SCALING).base.macs
-    done = run_python("-m", "nas.scale", "--resume", folder, "--phi", "3", "--target-macs", macs)
+    done = run_here(command.main, "--resume", folder, "--phi", "3", "--target-macs", macs)
     assert done.returncode == 0, done.stderr
     record = read(folder / SCALING)
     assert [one.targets for one in record.family] in ([(macs,), ()], [(), (macs,)])
     assert record.study == read(whole[0] / SCALING).study
-    done = run_python("-m", "nas.scale", "--resume", folder, "--target-macs", "5")
+    done = run_here(command.main, "--resume", folder, "--target-macs", "5")
     assert done.returncode == 2
     assert "--target-macs: 5 is less than the base's" in done.stderr
 
 
-def test_a_dry_run_says_what_would_be_trained(base_file, run_python, tmp_path):
-    done = run_python("-m", "nas.scale", "--base", base_file, *FLAGS, "--dry-run", "--out", tmp_path / "run")
+def test_a_dry_run_says_what_would_be_trained(base_file, run_here, tmp_path):
+    done = run_here(command.main, "--base", base_file, *FLAGS, "--dry-run", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert "trainings (2 seeds, base included) of 1 epoch" in done.stdout
     assert not (tmp_path / "run").exists()
 
 
-def test_a_study_without_enough_networks_says_so(base_file, run_python):
-    done = run_python("-m", "nas.scale", "--base", base_file, *FLAGS, "--grid-step", "0.5", "--dry-run")
+def test_a_study_without_enough_networks_says_so(base_file, run_here):
+    done = run_here(command.main, "--base", base_file, *FLAGS, "--grid-step", "0.5", "--dry-run")
     assert "warning: grid: " in done.stdout
     assert "a surface needs 9" in done.stdout
 
 
-def test_images_without_the_detail_are_warned_of(base_file, run_python, tmp_path):
+def test_images_without_the_detail_are_warned_of(base_file, run_here, tmp_path):
     flags = ["--data", "digits", "--resolution", "24", "--grid-step", "0.2", "--tolerance", "0.2", "--dry-run"]
-    done = run_python("-m", "nas.scale", "--base", base_file, *flags)
+    done = run_here(command.main, "--base", base_file, *flags)
     assert done.returncode == 0, done.stderr
     assert "but the images of digits hold 8 px" in done.stdout
 
@@ -153,14 +154,14 @@ def test_the_base_of_a_study_has_the_shape_of_its_base():
 
 
 def test_the_base_is_a_runs_most_accurate(tmp_path, monkeypatch):
-    run = tmp_path / "runs" / "one"
-    run.parent.mkdir()
-    trials = search(run, 6)
-    runfolder.write_yaml(run / "spec.yaml", {"search": {"objectives": list(OBJECTIVES)}})
-    runfolder.write_yaml(run / "space.yaml", space().to_dict())
+    one = tmp_path / "runs" / "one"
+    one.parent.mkdir()
+    trials = search(one, 6)
+    runfolder.write_yaml(one / "spec.yaml", {"search": {"objectives": list(OBJECTIVES)}})
+    runfolder.write_yaml(one / "space.yaml", space().to_dict())
     monkeypatch.chdir(tmp_path)
     found = find(None)
     assert found.arch == max(trials, key=lambda trial: trial.metric("top1")).arch
     assert "the most accurate on the front of runs/one" in found.found
-    monkeypatch.chdir(run.parent)
+    monkeypatch.chdir(one.parent)
     assert find(None).name == "efficientnet_b0"

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from conftest import QUICK_LATENCY
 from PIL import Image
 
 import search_spaces
@@ -16,8 +17,6 @@ from search_spaces import UserError
 from search_spaces.space_file import load_space
 from studies import ledger
 from studies.spec import parse
-
-FAST = ["--set", "latency.warmup_s=0", "--set", "latency.max_s=0.05", "--set", "latency.retries=0"]
 
 
 def run(*arguments, cwd=None):
@@ -48,7 +47,9 @@ def test_search_of_photographs_to_its_report(photos, tmp_path):
     (photos / "red" / "notes.txt").write_text("not an image")
     out = tmp_path / "run"
     arguments = ["--data", f"imagefolder:{photos}", "--resolution", "32", "--width", "0.25", "--trials", "4"]
-    result = run(*arguments, "--epochs", "1", "--constraint", "params<=1.2e6", "--out", str(out), *FAST)
+    confirmed = ["--confirm", "1", "--confirm-epochs", "2", "--seeds", "1"]
+    limited = ["--epochs", "1", "--constraint", "params<=1.2e6"]
+    result = run(*arguments, *limited, *confirmed, "--out", str(out), *QUICK_LATENCY)
     assert result.returncode == 0, result.stderr
     assert "torn.jpg" in result.stdout
     assert "notes.txt" in result.stdout
@@ -67,6 +68,9 @@ def test_search_of_photographs_to_its_report(photos, tmp_path):
         assert trial.outcome.latency.p50_ms > 0
         assert len(trial.epochs) == 1
         assert trial.seed == trial.number
+    (again,) = ledger.read(out / "confirm")
+    assert again.arch.id == max(done, key=lambda trial: trial.outcome.top1).arch.id
+    assert len(again.epochs) == 2
     spec = yaml.safe_load((out / "spec.yaml").read_text())
     assert spec["environment"]["torch"]
     assert spec["command"].startswith("python -m nas.search --data")

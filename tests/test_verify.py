@@ -11,29 +11,20 @@ from test_report import OUTCOMES, SPEC, run
 from test_report_command import content, everything
 
 import nas.evaluate
-from nas import repeat, search, verify
+from nas import repeat, verify
 from reports import consistency, provenance, uncertified
 from reports import run as runs
 from search_spaces import UserError
-from studies import engine
 from studies.ledger import LEDGER, Outcome, read
 from studies.spec import parse
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-SETTINGS = ["--space", "v2", "--width", "0.25", "--data", "digits", "--resolution", "16", "--epochs", "2"]
-SETTINGS += ["--objective", "top1", "--objective", "macs", "--trials", "2", "--cpus", "1", "--gpus", "0"]
-SETTINGS += ["--confirm", "1", "--confirm-epochs", "1", "--seeds", "1", "--set", "data.max_per_class=10"]
-SETTINGS += ["--set", "latency.warmup_s=0", "--set", "latency.max_s=0.02", "--set", "latency.retries=0"]
 
 
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory):
-    """A real search, trained here instead of by Ray; its folder was moved."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "run", lambda *arguments: engine.run_inline(*arguments[:3]))  # without resources
-        made = tmp_path_factory.mktemp("made") / "run"
-        search.main([*SETTINGS, "--out", str(made)])
-    return shutil.move(made, tmp_path_factory.mktemp("moved") / "run")
+@pytest.fixture
+def searched(trained):
+    """Instead of a made-up one."""
+    return trained
 
 
 @pytest.fixture

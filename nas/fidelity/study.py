@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -114,16 +113,15 @@ def _go(
     """Trains what is left, the cheapest arm first, so that what cannot be is seen early; then writes and prints what
     was found, however it ended. whole: the images of the long arm, if they are at hand."""
     so_far = partial(finish, every, settings, folder, about)
-    with lifecycle.with_report(console, so_far, fidelity_record.COMMAND, folder), ExitStack() as stack:
+    with lifecycle.with_report(console, so_far, fidelity_record.COMMAND, folder):
         for place, arm in enumerate(sorted(every, key=lambda arm: arm.work), 1):
             same = arm.plan.spec.data == every[0].plan.spec.data
-            _train(arm, f"{arm.name} [{place}/{len(every)}]", folder, stack, whole if same else None)
+            _train(arm, f"{arm.name} [{place}/{len(every)}]", folder, whole if same else None)
     finish(every, settings, folder, about)
 
 
-def _train(arm: Arm, title: str, run_dir: Path, stack: ExitStack, images: data.ImageSet | None) -> None:
-    """All networks of the arm with all its seeds; those that are done stay. stack: where Ray is left running for the
-    next arm, once one has needed it. images: the arm's own; None: they are read."""
+def _train(arm: Arm, title: str, run_dir: Path, images: data.ImageSet | None) -> None:
+    """All networks of the arm with all its seeds; those that are done stay. images: the arm's own; None: read here."""
     from nas.evaluate import evaluate
 
     folder = run_dir / arm.folder
@@ -138,15 +136,8 @@ def _train(arm: Arm, title: str, run_dir: Path, stack: ExitStack, images: data.I
                 log.info("%s", title)
                 epochs = arm.plan.spec.train.epochs
                 say(console, f"{title}: {len(pairs)} trainings of {epochs} epochs")
-                _connect(arm, stack)
                 engine.run(recorder, partial(evaluate, spec=arm.plan.spec, measure=False), images, arm.plan.resources)
         runfolder.remove_checkpoints(folder)
-
-
-def _connect(arm: Arm, stack: ExitStack) -> None:
-    from studies.cluster import connected
-
-    stack.enter_context(connected(arm.plan.resources))
 
 
 def finish(every: Sequence[Arm], settings: Settings, folder: Path, about: Mapping[str, Any]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +26,6 @@ from studies.scaling_record import SCALING
 from studies.spec import Spec, parse
 
 if TYPE_CHECKING:
-    from nas.given import Trainings
     from nas.scale.study import Design
 
 SECTION = "scale"  # of the folder's spec.yaml, which is otherwise that of a search
@@ -121,20 +119,12 @@ def _train(made: Design, folder: Path) -> None:
     """The grid, and then the rules, whose networks its best decides."""
     from nas.scale.results import found_so_far
     from nas.scale.study import doubts, train
-    from studies.cluster import connected
 
     for doubt in doubts(made):
         say(console, f"warning: {doubt}")
-    with ExitStack() as stack:  # Ray is left running between the two
-
-        def run(trainings: Trainings) -> None:
-            if trainings.left:
-                stack.enter_context(connected(made.plan.resources))
-                train(trainings, made.plan, console)
-
-        run(made.trainings(folder))
-        if best := found_so_far(made, folder).best:
-            run(made.trainings(folder, best))
+    train(made.trainings(folder), made.plan, console)
+    if best := found_so_far(made, folder).best:
+        train(made.trainings(folder, best), made.plan, console)
 
 
 def finish(base: Base, settings: Settings, made: Design | None, folder: Path, about: Mapping[str, Any]) -> None:

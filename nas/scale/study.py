@@ -128,8 +128,9 @@ def stripped(spec: Spec) -> Spec:
 
 
 def train(trainings: Trainings, planned: Plan, console: Console) -> None:
-    """Each network on images of its own resolution, read as they lie there."""
-    trainings.run(images_of(planned, trainings.archs), planned.resources, (), console)
+    """Those that are left, each network on images of its own resolution, read as they lie there."""
+    if trainings.left:
+        trainings.run(images_of(planned, trainings.archs), planned.resources, (), console)
 
 
 def images_of(planned: Plan, archs: Iterable[Arch]) -> Mapping[int, data.ImageSet]:
