@@ -11,8 +11,6 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-# Of a search in which latencies are not what is looked at.
-QUICK_LATENCY = ["--set", "latency.warmup_s=0", "--set", "latency.max_s=0.02", "--set", "latency.retries=0"]
 # Files that train, search, export or wait for long. They begin first, so that at the end no core waits for the other.
 SLOW = (
     *("test_scale_study", "test_fidelity_command", "test_resume", "test_raytune", "test_confirm", "test_search"),
@@ -76,7 +74,7 @@ def run_python():
     def run(*arguments):
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         command = [sys.executable, *map(str, arguments)]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
 
     return run
 
@@ -174,6 +172,8 @@ def nas_search(monkeypatch, capsys):
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, here_instead_of_ray):
     """The run folder of a real, small search of two networks, one of them confirmed; it was moved. Only to be read."""
+    from made_up import QUICK_LATENCY
+
     from nas import search
 
     settings = ["--space", "v2", "--width", "0.25", "--data", "digits", "--resolution", "16", "--epochs", "2"]

@@ -14,6 +14,8 @@ from studies.recorder import Limits, Recorder
 
 SEED = 100
 OBJECTIVES = ("top1", "macs")
+# Of a real search in which latencies are not what is looked at.
+QUICK_LATENCY = ["--set", "latency.warmup_s=0", "--set", "latency.max_s=0.02", "--set", "latency.retries=0"]
 
 
 @cache

@@ -10,8 +10,7 @@ from collections import Counter
 import pytest
 import torch
 import yaml
-from conftest import QUICK_LATENCY
-from made_up import essence, evaluate, lines_of, score
+from made_up import QUICK_LATENCY, essence, evaluate, lines_of, score
 
 from nas import baselines
 from search_spaces import UserError, load

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from conftest import QUICK_LATENCY
+from made_up import QUICK_LATENCY
 
 from nas import run as nas_run
 from nas import search

@@ -46,7 +46,6 @@ def nas_fidelity(monkeypatch, capsys):
             engine.run_inline(recorder, lambda *task: evaluation(*task, **evaluate.keywords), payload)
 
         monkeypatch.setattr(engine, "run", inline)
-        monkeypatch.setattr("nas.fidelity.study._connect", lambda *_: None)
         command.main([str(argument) for argument in arguments])
         return capsys.readouterr().out
 

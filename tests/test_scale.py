@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import QUICK_LATENCY
 
 from nas.latency.footprint import peak_memory_mb
 from nas.scale.__main__ import main
@@ -148,9 +147,10 @@ def test_a_file_that_is_called_like_a_published_network(scale, tmp_path):
     assert "has no published family" in done.stderr
 
 
-def test_latencies_of_a_family(scale):
-    flags = ["--coefficients", "1.2,1.1,1.15", "--base", "mobilenet_v1", "--phi", "0.1", "--measure"]
-    flags += QUICK_LATENCY
+def test_latencies_of_a_family(scale, tmp_path):
+    base = tmp_path / "small.json"
+    base.write_text(json.dumps(load("mobilenet_v1").at(64).to_dict()))
+    flags = ["--coefficients", "1.2,1.1,1.15", "--base", base, "--phi", "0.1", "--measure"]
     done, folder = scale(*flags)
     assert done.returncode == 0, done.stderr
     (member,) = read(folder / SCALING).family

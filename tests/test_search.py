@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
-from conftest import QUICK_LATENCY
+from made_up import QUICK_LATENCY
 from PIL import Image
 
 import search_spaces
