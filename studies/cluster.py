@@ -62,16 +62,16 @@ _joined: set[str] = set()  # addresses by which this process has reached the Ray
 
 
 def _connect(address: str, verbose: bool, **settings: Any) -> None:
-    """Raises UserError where no cluster answers, or this process is connected to another one."""
+    """Raises UserError where no cluster answers, our own does not start, or this process is connected to another."""
     answers = False
     try:
         answers = _knock(address)
         if not ray.is_initialized():
             _init(address, verbose, **settings)
-    except (OSError, ValueError, RuntimeError) as error:
-        if address == "local":
-            raise
+    except Exception as error:  # of any kind: Ray names few
         reason = " ".join(str(error).split())[:160]
+        if address == "local":
+            raise UserError(f"Ray does not start on this machine ({reason}); --verbose shows its messages") from None
         if answers and "RAY_AUTH_MODE" not in os.environ:
             reason += "; if 'ray start' said that it wants a token: export RAY_AUTH_MODE=token"
         raise UserError(f"address: no Ray cluster answers at {address!r} ({reason})") from None

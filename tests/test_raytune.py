@@ -63,6 +63,14 @@ def save(arch, seed, payload, session):
     return score(arch)
 
 
+def test_a_ray_that_does_not_start_is_one_line(tmp_path, monkeypatch):
+    """The first test: those below share one that has."""
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "file" / "folder"))
+    (tmp_path / "file").write_text("")
+    with recording(tmp_path, 1) as recorder, pytest.raises(UserError, match=r"^Ray does not start on this machine"):
+        run(recorder, evaluate_quickly, None, TWO)
+
+
 @pytest.fixture(scope="session")
 def ray_session():
     from studies import raytune  # the settings have to be there before Ray is imported
