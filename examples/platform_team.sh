@@ -2,7 +2,7 @@
 # A search on a two-node Ray cluster (two raylets here) that is killed, loses a machine, is resumed and raised; then
 # optuna-dashboard. Nothing may be lost. docs/journeys/platform-team.md tells it.
 set -euo pipefail
-OUT=${1:-runs/journeys/platform-team} PYTHON=${PYTHON:-.venv/bin/python}
+OUT=${1:-runs/journeys/platform_team} PYTHON=${PYTHON:-.venv/bin/python}
 RUN=$OUT/run LEDGER=$OUT/run/trials.jsonl TEMP=$(mktemp -d /tmp/ray-XXXXXX) GROUPS_STARTED=()
 [ ! -e "$OUT" ] || { echo "error: $OUT exists; name another folder" >&2; exit 2; }
 mkdir -p "$OUT"

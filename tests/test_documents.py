@@ -95,6 +95,8 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "run", lambda recorder, evaluate, images, _: run_inline(recorder, evaluate, images))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(measuring, "SPEC", Things.quick(measuring.SPEC))
+    for module in ("nas.timing", "nas.dryrun"):
+        monkeypatch.setattr(f"{module}.PATIENCE_S", 0.01)
     monkeypatch.setattr("nas.latency.table_command.spec_of", lambda args: Things.quick(LatencySpec()))
     monkeypatch.setenv("COLUMNS", "160")
     return tmp_path

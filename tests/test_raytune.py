@@ -15,7 +15,7 @@ from made_up import SEED, lines_of, recording, score, search
 from made_up import evaluate as evaluate_quickly
 
 from search_spaces import UserError
-from studies.engine import run
+from studies.engine import one_ray, run
 from studies.ledger import Latency, Outcome, read
 from studies.recorder import EpochEnded, Finished, Paused, WorkerLost
 from studies.resources import Resources
@@ -64,7 +64,7 @@ def save(arch, seed, payload, session):
 
 
 def test_a_ray_that_does_not_start_is_one_line(tmp_path, monkeypatch):
-    """The first test: those below share one that has."""
+    """Above those that share one that has."""
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "file" / "folder"))
     (tmp_path / "file").write_text("")
     with recording(tmp_path, 1) as recorder, pytest.raises(UserError, match=r"^Ray does not start on this machine"):
@@ -72,16 +72,35 @@ def test_a_ray_that_does_not_start_is_one_line(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def ray_session():
+def ray():
+    """The module, none of it started, for evaluations of this file."""
     from studies import raytune  # the settings have to be there before Ray is imported
 
     for module in (made_up, sys.modules[__name__]):
         raytune.ray.cloudpickle.register_pickle_by_value(module)  # workers cannot import tests
-    raytune.ray.init(
-        "local", num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
-    )
-    yield
-    raytune.ray.shutdown()
+    return raytune.ray
+
+
+def test_one_ray_serves_several_runs_and_ends_with_them(ray, tmp_path):
+    nodes = set()
+    with one_ray():
+        assert not ray.is_initialized()
+        for place in range(2):
+            (tmp_path / str(place)).mkdir()
+            with recording(tmp_path / str(place), 1) as recorder:
+                run(recorder, evaluate_quickly, None, TWO)
+            nodes.add(ray.get_runtime_context().get_node_id())
+    assert len(nodes) == 1
+    assert not ray.is_initialized()
+    assert [record.status for place in range(2) for record in read(tmp_path / str(place))] == ["ok"] * 2
+
+
+@pytest.fixture(scope="session")
+def ray_session(ray):
+    from studies.cluster import connected
+
+    with connected(TWO):
+        yield
 
 
 @pytest.fixture(scope="module")
