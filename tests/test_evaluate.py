@@ -22,8 +22,14 @@ from studies.spec import LatencySpec, parse
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
-QUICK = {"epochs": 1, "batch_size": 128}
+QUICK = {"epochs": 1, "batch_size": 32}
 LATENCY = {"warmup_s": 0.0, "max_s": 0.02, "block_ms": 1.0, "retries": 0}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Ten scans of each."""
+    return data.load("digits", 16, seed=0, max_per_class=10)
 
 
 class Listener(NoRun):
@@ -100,7 +106,7 @@ def test_equal_seeds_give_equal_searches(space, digits, tmp_path):
         (tmp_path / name).mkdir()
         proposer = Proposer(space, samplers.make("nsga2", space, ("top1", "macs"), 2), seed)
         with Ledger(tmp_path / name) as ledger:
-            recorder = Recorder(proposer, ledger, Limits(trials=4), lambda event: None)
+            recorder = Recorder(proposer, ledger, Limits(trials=3), lambda event: None)
             run_inline(recorder, functools.partial(evaluate, spec=spec), digits)
         return [(trial.arch.id, trial.outcome.top1, trial.outcome.val_loss) for trial in read(tmp_path / name)]
 
@@ -158,7 +164,7 @@ def test_a_machine_in_another_state_is_not_measured_again(reasons, worth):
 
 
 def test_the_test_images_are_for_what_is_final(space):
-    images = data.load("digits", 16, seed=0, max_per_class=40)
+    images = data.load("digits", 16, seed=0, max_per_class=10)
     spec = parse({"train": QUICK, "latency": LATENCY})
     searched = evaluate(space.base, 0, images, NoRun(), spec=spec, measure=False)
     assert (searched.status, searched.test_top1, searched.latency) == ("ok", None, None)

@@ -220,9 +220,10 @@ def test_settings_that_no_output_shows_are_compared(tmp_path):
         export("torchvision", Settings(), Network("it", ODD["squeezes"], 5), tmp_path / "out")
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "mnasnet_a1"])
-def test_rounding_in_small_maps_is_no_difference(name, tmp_path):
-    assert export("onnx", target("onnx"), Network(name, load(name).at(32)), tmp_path / "out").verification.passed
+def test_rounding_in_small_maps_is_no_difference(tmp_path):
+    assert export(
+        "onnx", target("onnx"), Network("it", load("mnasnet_a1").at(32)), tmp_path / "out"
+    ).verification.passed
 
 
 def test_every_tensor_of_a_randomised_network_differs_from_the_fresh_one():

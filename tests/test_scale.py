@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 import yaml
 
 from nas.latency.footprint import peak_memory_mb
+from nas.scale import measuring
 from nas.scale.__main__ import main
 from nas.scale.settings import Settings, phis, targets, triple
 from search_spaces import load
@@ -147,7 +149,9 @@ def test_a_file_that_is_called_like_a_published_network(scale, tmp_path):
     assert "has no published family" in done.stderr
 
 
-def test_latencies_of_a_family(scale, tmp_path):
+def test_latencies_of_a_family(scale, tmp_path, monkeypatch):
+    quick = replace(measuring.SPEC, warmup_s=0.0, max_s=0.05, retries=0)
+    monkeypatch.setattr(measuring, "SPEC", quick)
     base = tmp_path / "small.json"
     base.write_text(json.dumps(load("mobilenet_v1").at(64).to_dict()))
     flags = ["--coefficients", "1.2,1.1,1.15", "--base", base, "--phi", "0.1", "--measure"]
