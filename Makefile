@@ -3,9 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
-# Three files of tests at a time, since a file's tests share what it made and many wait for Ray; in the order of
-# tests/conftest.py.
-THREE := -n 3 --dist loadfile --no-loadscope-reorder
+# Two files of tests at a time, since a file's tests share what it made; in the order of tests/conftest.py.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help search scale journeys test coverage docs lint types clean
 .DELETE_ON_ERROR:
@@ -27,10 +26,10 @@ journey-%: $(VENV)/installed
 	PYTHON=$(VENV)/bin/python bash examples/$*.sh
 
 test: $(VENV)/installed  ## the tests
-	$(RUN) pytest $(THREE)
+	$(RUN) pytest $(TWO)
 
 coverage: $(VENV)/installed  ## runs the tests and prints what share of each package's lines they run
-	$(RUN) pytest $(THREE) --cov=search_spaces --cov=studies --cov=reports --cov=nas --cov-report=
+	$(RUN) pytest $(TWO) --cov=search_spaces --cov=studies --cov=reports --cov=nas --cov-report=
 	@for package in nas reports studies search_spaces; do \
 		echo "$$package $$($(RUN) coverage report --include="$$package/*" --format=total) %"; done
 	@for package in reports studies search_spaces; do \
