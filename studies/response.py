@@ -242,5 +242,5 @@ def _verdict(found: Response, enough: bool, share: float) -> str:
         return f"{share:.0%} of the directions could still be the best"
     why = f"the 95% region covers {share:.0%} of the directions"
     if found.flat_p >= FLAT:
-        why += f", and a surface without any shape fits as well (p {found.flat_p:.2g})"
+        why += f", and a surface without any shape is not ruled out (p {found.flat_p:.2g}, limit {FLAT:g})"
     return f"the study is too small to tell directions apart: {why}; more seeds, longer training or more points would"
