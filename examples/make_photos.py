@@ -1,6 +1,6 @@
 """Makes a folder of class folders of JPEGs, as a stand-in for photographs: ``python examples/make_photos.py DIR``.
 
-Characters of the built-in set ``glyphs``, light on dark in two random colours; 96 px. Classes are unequal,
+Characters of the built-in set ``glyphs`` in two random colours, one dark, one light; 96 px. Classes are unequal,
 as real ones are: the first has 160 images, the last 52. Equal on every run.
 """
 
@@ -20,7 +20,7 @@ SIDE = 96
 
 def main(folder: Path) -> None:
     """Writes FOLDER/CLASS/0000.jpg, ..."""
-    images = data.load(f"glyphs:classes=10,n={10 * LARGEST},clutter=0", SIDE, seed=0, val_fraction=0.1, test_fraction=0)
+    images = data.load(f"glyphs:classes=10,n={10 * LARGEST}", SIDE, seed=0, val_fraction=0.1, test_fraction=0)
     rng, written = np.random.default_rng(0), [0] * images.num_classes
     for split in (images.train, images.val):
         for position, label in enumerate(split.labels):

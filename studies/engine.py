@@ -46,11 +46,9 @@ def run(recorder: Recorder, evaluate: Evaluate, payload: Any, resources: Resourc
     without an outcome stay in the ledger as started, and ``Recorder(records=...)`` brings them back.
     """
     if not recorder.over:
-        from studies import cluster, raytune
+        from studies import raytune
 
-        if _held is not None:
-            _held.enter_context(cluster.connected(resources))
-        raytune.schedule(recorder, evaluate, payload, resources)
+        raytune.schedule(recorder, evaluate, payload, resources, _held)
 
 
 def run_inline(recorder: Recorder, evaluate: Evaluate, payload: Any) -> None:

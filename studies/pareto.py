@@ -38,7 +38,8 @@ def select(trials: Sequence[TrialRecord], objectives: Sequence[str], most: int) 
     losses = np.array([point for point, _ in points])
     low, span = losses.min(axis=0), np.ptp(losses, axis=0)
     scaled = (losses - low) / np.where(span > 0, span, 1.0)
-    left, best = list(range(len(points))), int(np.lexsort(losses.T[::-1])[0])
+    left = list(range(len(points)))
+    best = min(left, key=lambda index: points[index][0])
     while len(left) > most:
         added = moocore.hv_contributions(scaled[left], ref=[1.1] * scaled.shape[1])
         added[left.index(best)] = math.inf

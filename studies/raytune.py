@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,14 @@ from studies.resources import Resources
 from studies.session import Evaluate, attempt, describe, saved
 
 
-def schedule(recorder: Recorder, evaluate: Evaluate, payload: Any, resources: Resources) -> None:
-    """Runs all that ``recorder`` has left. See ``engine.run``."""
-    with interrupts() as signals, connected(resources), tempfile.TemporaryDirectory(prefix="nas-ray-") as folder:
+def schedule(
+    recorder: Recorder, evaluate: Evaluate, payload: Any, resources: Resources, held: ExitStack | None = None
+) -> None:
+    """Runs all that ``recorder`` has left. See ``engine.run``. held: where Ray is left running; None: it is ended."""
+    with ExitStack() as stack:
+        signals = stack.enter_context(interrupts())  # first: a Ctrl-C while Ray starts waits until it has
+        (stack if held is None else held).enter_context(connected(resources))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nas-ray-"))
         per_trial = {"cpu": resources.cpus_per_trial}
         if resources.gpus_per_trial:
             per_trial["gpu"] = resources.gpus_per_trial
