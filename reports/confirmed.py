@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from reports import specs
-from reports.units import digits, figure, spread
+from reports.units import digits, figure, plural, spread
 from search_spaces import Arch
 from search_spaces.published import read_yaml
 from studies import ledger
@@ -97,7 +97,7 @@ def agreement(found: Sequence[Confirmed]) -> str:
 
 def table(found: Sequence[Confirmed], epochs: int) -> Table:
     """The same for the terminal."""
-    drawn = Table(title=f"Confirmed over {epochs} epochs", box=box.SIMPLE_HEAD, title_justify="left")
+    drawn = Table(title=f"Confirmed over {plural(epochs, 'epoch')}", box=box.SIMPLE_HEAD, title_justify="left")
     drawn.add_column("id", no_wrap=True)
     tested = any(one.test_top1 for one in found)
     for heading in (*[TEST] * tested, *HEADINGS):
