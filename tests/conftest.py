@@ -12,30 +12,15 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 # The files that take longest, by what they took on two cores. They begin first, so that at the end no core waits.
-SLOW = (
-    *("test_documents", "test_export", "test_scale_study", "test_extending", "test_fidelity_command", "test_browser"),
-    *(
-        "test_baselines",
-        "test_raytune",
-        "test_cost",
-        "test_search",
-        "test_resume",
-        "test_evaluate",
-        "test_export_command",
-    ),
-    *(
-        "test_browser_pages",
-        "test_torchvision",
-        "test_latency_device",
-        "test_samplers",
-        "test_report_watch",
-        "test_scale",
-    ),
-)
+SLOW = """
+    documents export scale_study extending fidelity_command browser baselines raytune cost search resume export_command
+    browser_pages torchvision latency_device samplers report_watch evaluate scale
+"""
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
+    place = {f"test_{name}": number for number, name in enumerate(SLOW.split())}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
 @pytest.fixture(scope="session", autouse=True)
