@@ -17,11 +17,10 @@ import pytest
 import torch
 from document_things import Things
 from documents import PAGES, ROOT, blocks, commands, of_script, parts
+from made_up import QUICK_LATENCY
 
 from nas import __main__ as commands_of_nas
 from search_spaces import UserError
-from studies import engine
-from studies.engine import run_inline
 from studies.spec import LatencySpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -53,7 +52,7 @@ SMALLER = (
     (r"search .*--resume", "--trials 3"),
     (r"search .*my_space", "--data digits --gpus 0"),
     (r"search .*--address", ""),
-    (r"search .*photos.*--trials 6", f"{TINY} --trials 2 --epochs 1 --cpus 1 --gpus 0"),
+    (r"search .*photos.*--trials 6", f"{TINY} --trials 1 --epochs 1 --cpus 1 --gpus 0 {' '.join(QUICK_LATENCY)}"),
     (r"search .*--latency-table", "--space tiny.yaml --width 1 --resolution 16 --gpus 0 --dry-run"),
     (r"search .*(photos|cifar|glyphs:)", f"{TINY} --gpus 0 --dry-run"),
     (r"search", f"{TINY} --data digits --gpus 0 --dry-run"),
@@ -67,9 +66,8 @@ SMALLER = (
     (r"latency .*--predict", ""),
     (r"latency .*\.onnx", QUICK),
     (r"latency .*--device cuda", QUICK),
-    (r"latency", f"--resolution 32 {QUICK}"),
+    (r"latency", f"--resolution 32 --threads 1 {QUICK}"),
 )
-WITH_RAY = r"search .*photos.*--trials 6"  # as it is, with all that it starts; the rest trains in this process
 # What is missed here, and how that is said.
 MISSED = {
     r"ssh:nobody@": "127.0.0.1",
@@ -78,7 +76,6 @@ MISSED = {
 if not torch.cuda.is_available():
     MISSED[r"--device cuda"] = "'cuda' asked for"
 LINES = {block.text: block for path in PAGES for block in commands(path)}  # the same one once
-WHOLE = engine.run
 SCRIPTS = sorted((ROOT / "examples").glob("*.sh"))
 
 
@@ -88,18 +85,18 @@ def things(tmp_path_factory):
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(tmp_path, monkeypatch, here_instead_of_ray):
     """A folder to run in; what is measured is measured for a moment only, what is trained one after another here."""
     from nas.scale import measuring
 
-    monkeypatch.setattr(engine, "run", lambda recorder, evaluate, images, _: run_inline(recorder, evaluate, images))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(measuring, "SPEC", Things.quick(measuring.SPEC))
     for module in ("nas.timing", "nas.dryrun"):
         monkeypatch.setattr(f"{module}.PATIENCE_S", 0.01)
     monkeypatch.setattr("nas.latency.table_command.spec_of", lambda args: Things.quick(LatencySpec()))
     monkeypatch.setenv("COLUMNS", "160")
-    return tmp_path
+    with here_instead_of_ray():
+        yield tmp_path
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: LINES[line].where)
@@ -107,8 +104,6 @@ def test_every_command_runs(line, here, things, monkeypatch):
     for pattern, word in STANDS_FOR.items():
         line = re.sub(pattern, word, line)
     things.bring(line, here, monkeypatch)
-    if re.search(WITH_RAY, line):
-        monkeypatch.setattr(engine, "run", WHOLE)
     for words in parts(line):
         run(words, here)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 import yaml
 
 from nas.fidelity import __main__ as command
@@ -14,6 +15,7 @@ from reports import fidelity
 from studies import ledger
 from studies.fidelity_record import FIDELITY, read
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 STUDY = ["--space", "v2", "--width", "0.25", "--data", "digits", "--resolution", "16", "--epochs", "2", "--cpus", "1"]
 STUDY += ["--gpus", "0", "--networks", "6", "--seeds", "2", "--proxy", "epochs=1"]
 STUDY += ["--proxy", "epochs=1,width=0.5,share=0.5"]
@@ -41,8 +43,8 @@ def trained(out):
     return sum(path.read_text().count('"finished"') for folder in folders if (path := folder / ledger.LEDGER).exists())
 
 
-def test_a_real_study_survives_a_kill(tmp_path, monkeypatch):
-    """Ray, images and trainings as they are: killed in the middle, then resumed."""
+def test_a_real_study_survives_a_kill(tmp_path, monkeypatch, run_here, here_instead_of_ray):
+    """Ray, images and trainings as they are: killed in the middle, then resumed in this process."""
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     out = tmp_path / "study"
     flags = ["--space", "v2", "--width", "0.25", "--data", "glyphs:classes=8", "--resolution", "16", "--epochs", "1"]
@@ -57,11 +59,11 @@ def test_a_real_study_survives_a_kill(tmp_path, monkeypatch):
     done = trained(out)
     assert 5 <= done < 16
 
-    second = start("--resume", out)
-    printed, errors = second.communicate(timeout=600)
-    assert second.returncode == 0, errors
+    with here_instead_of_ray():
+        second = run_here(command.main, "--resume", out)
+    assert second.returncode == 0, second.stderr
     assert trained(out) == 16
-    assert "report: " in printed.splitlines()[-1]
+    assert "report: " in second.stdout.splitlines()[-1]
     found = read(out / FIDELITY)
     assert found.complete
     assert not [failure for _, failure in fidelity.missing(found)]

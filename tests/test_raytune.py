@@ -81,35 +81,26 @@ def ray():
     return raytune.ray
 
 
-def test_one_ray_serves_several_runs_and_ends_with_them(ray, tmp_path):
-    nodes = set()
+@pytest.fixture(scope="module")
+def first(ray, tmp_path_factory):
+    """12 trials, 2 at a time, the first run of those that share a Ray: (run folder, events on display, Ray's node)."""
+    run_dir, shown = tmp_path_factory.mktemp("twelve"), []
     with one_ray():
         assert not ray.is_initialized()
-        for place in range(2):
-            (tmp_path / str(place)).mkdir()
-            with recording(tmp_path / str(place), 1) as recorder:
-                run(recorder, evaluate_quickly, None, TWO)
-            nodes.add(ray.get_runtime_context().get_node_id())
-    assert len(nodes) == 1
+        with recording(run_dir, 12, shown.append) as recorder:
+            run(recorder, evaluate, np.ones(1000), TWO)
+        yield run_dir, shown, ray.get_runtime_context().get_node_id()
     assert not ray.is_initialized()
-    assert [record.status for place in range(2) for record in read(tmp_path / str(place))] == ["ok"] * 2
-
-
-@pytest.fixture(scope="session")
-def ray_session(ray):
-    from studies.cluster import connected
-
-    with connected(TWO):
-        yield
 
 
 @pytest.fixture(scope="module")
-def twelve(ray_session, tmp_path_factory):
-    """12 trials, 2 at a time: (run folder, events on display)."""
-    run_dir, shown = tmp_path_factory.mktemp("twelve"), []
-    with recording(run_dir, 12, shown.append) as recorder:
-        run(recorder, evaluate, np.ones(1000), TWO)
-    return run_dir, shown
+def twelve(first):
+    return first[:2]
+
+
+@pytest.fixture
+def ray_session(first):
+    """The Ray that ``first`` has started."""
 
 
 def test_parallel_trials_are_recorded_as_sequential_ones(twelve, tmp_path):
@@ -207,6 +198,14 @@ def test_trials_pause_when_the_run_ends_and_go_on_later(ray_session, tmp_path):
     assert [record.status for record in read(tmp_path)] == ["ok"] * 4
     assert lines_of(tmp_path).count("finished") == 4
     assert not list(checkpoints.iterdir())
+
+
+def test_one_ray_serves_several_runs(first, ray, tmp_path):
+    """And ends with them, as the fixture sees."""
+    with recording(tmp_path, 1) as recorder:
+        run(recorder, evaluate_quickly, None, TWO)
+    assert [record.status for record in read(tmp_path)] == ["ok"]
+    assert ray.get_runtime_context().get_node_id() == first[2]
 
 
 def test_what_the_recorder_raises_ends_the_run_as_it_is(ray_session, tmp_path):

@@ -80,7 +80,8 @@ def test_each_network_is_trained_once_with_each_seed(whole):
     assert {point.network.id for point in study.points} <= {network for network, _ in trained}
 
 
-def test_killed_half_way_and_resumed_it_ends_with_the_same(whole, base_file, tmp_path, run_python):
+def test_killed_half_way_and_resumed_it_ends_with_the_same(whole, base_file, tmp_path, run_here, here_instead_of_ray):
+    """Ray is killed with it; what it left ends here, and as what was trained here alone."""
     folder = tmp_path / "run"
     process = started(base_file, folder)
     until = time.monotonic() + 200
@@ -93,7 +94,8 @@ def test_killed_half_way_and_resumed_it_ends_with_the_same(whole, base_file, tmp
     assert process.poll() is None
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    done = run_python("-m", "nas.scale", "--resume", folder)
+    with here_instead_of_ray():
+        done = run_here(command.main, "--resume", folder)
     assert done.returncode == 0, done.stderr
     ours, theirs = read(folder / SCALING), read(whole[0] / SCALING)
     assert ours.coefficients == theirs.coefficients

@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -109,7 +110,8 @@ class OnnxModel(nn.Module):
 
 
 def to_onnx(model: nn.Module, shape: Sequence[int], free_batch: bool = False) -> bytes:
-    """``model``, in eval mode and float32 on the CPU, for inputs of ``shape``; free_batch: of any number of images."""
+    """``model``, in eval mode and float32 on the CPU, for inputs of ``shape``; free_batch: of any number of images.
+    Raises UserError where the exporter fails, which depends on how its two packages go together."""
     if isinstance(model, OnnxModel):
         return model.content
     names: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"]} if free_batch else {}
@@ -119,8 +121,19 @@ def to_onnx(model: nn.Module, shape: Sequence[int], free_batch: bool = False) ->
         warnings.simplefilter("ignore")
         path = Path(folder) / "network.onnx"
         example = (torch.zeros(*shape),)
-        torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False, **names)
+        try:
+            torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False, **names)
+        except Exception as error:  # of any kind: what its passes raise has no common class
+            found = f"torch {torch.__version__} with onnxscript {version('onnxscript')}"
+            raise UserError(f"onnx: {found} cannot write this network ({_root(error)})") from error
         return path.read_bytes()
+
+
+def _root(error: BaseException) -> str:
+    """What began it, in a line."""
+    while error.__cause__:
+        error = error.__cause__
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
 
 
 def onnx_session(model: nn.Module, x: torch.Tensor, threads: int) -> Any:
