@@ -115,7 +115,7 @@ def out_of(args: Mapping[str, Any], name: str) -> Path:
 
 
 def line_of(module: str, argv: Sequence[str]) -> str:
-    """The command line, for the record."""
+    """The command line, as a shell takes it."""
     return shlex.join(["python", "-m", module, *argv])
 
 

@@ -3,6 +3,7 @@ made it, who takes it up again, and what is left of it when it breaks off."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -91,4 +92,4 @@ def with_report(console: Console, finish: Callable[[], None], command: str, fold
 
 def say_how_to_go_on(console: Console, command: str, folder: Path) -> None:
     """command: without its ``--resume``."""
-    say(console, f"to go on: {command} --resume {folder}")
+    say(console, f"to go on: {command} --resume {shlex.quote(str(folder))}")

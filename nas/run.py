@@ -16,6 +16,7 @@ from rich.progress import Progress
 from nas import baselines, data, lifecycle, warmstart
 from nas.confirm import check_epochs, confirm
 from nas.data.part import part_of
+from nas.flags import line_of
 from nas.plan import Plan, plan
 from nas.progress import SearchProgress, log, log_to
 from reports.terminal import say
@@ -286,6 +287,6 @@ def finish(run_dir: Path, spec: Spec) -> None:
     for part in folder.search_printed(found, console.width):
         console.print(part, soft_wrap=isinstance(part, str))
     if any(trial.status == "ok" for trial in found.trials):
-        say(console, f"to export: python -m nas.export {run_dir} --to onnx")
+        say(console, f"to export: {line_of('nas.export', [str(run_dir), '--to', 'onnx'])}")
     say(console, f"run folder: {run_dir}")
     say(console, f"report: {report}")

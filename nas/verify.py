@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.flags import line_of
 from search_spaces import UserError, command
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ def _tell_other(args: argparse.Namespace, kind: str) -> None:
         return
     console = _console()
     _section(console, f"How it was made ({kind})", provenance.rows(about))
-    console.print(f"its page says what its figures rest on: python -m nas.report {args.run_dir}", soft_wrap=True)
+    line = line_of("nas.report", [str(args.run_dir)])
+    console.print(f"its page says what its figures rest on: {line}", soft_wrap=True)
 
 
 def _tell_how_to_repeat(console: Console, run_dir: Path) -> None:
@@ -140,8 +142,8 @@ def _tell_how_to_repeat(console: Console, run_dir: Path) -> None:
     with suppress(UserError):  # there is none yet
         took_s = find(run_dir, BEST).time_s
         took = f" ({took_s:.0f} s then)" if took_s else ""
-        line = f"\nto train the most accurate again{took}: python -m nas.verify {run_dir} --trial {BEST}"
-        console.print(line, soft_wrap=True, markup=False)
+        line = line_of("nas.verify", [str(run_dir), "--trial", BEST])
+        console.print(f"\nto train the most accurate again{took}: {line}", soft_wrap=True, markup=False)
 
 
 def _tell_training(console: Console, training: Training) -> None:

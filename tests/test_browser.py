@@ -101,14 +101,14 @@ def test_another_axis(shown):
     assert "The front is by top1 and latency_ms" in shown.locator("#front-caption").inner_text()
 
 
-@pytest.mark.parametrize("most", [1.5, 2.5])
-def test_which_one_under_a_limit(shown, search, most):
-    shown.fill("#limit", str(most))
-    fits = [trial for trial in read(search).networks if trial.status == "ok" and trial.metric("latency_ms") <= most]
-    best = max(fits, key=lambda trial: trial.metric("top1"))
-    text = shown.locator("#taken").inner_text()
-    assert best.arch.id in text
-    assert figure(best, "top1") in text
+def test_which_one_under_a_limit(shown, search):
+    for most in (1.5, 2.5):
+        shown.fill("#limit", str(most))
+        fits = [trial for trial in read(search).networks if trial.status == "ok" and trial.metric("latency_ms") <= most]
+        best = max(fits, key=lambda trial: trial.metric("top1"))
+        text = shown.locator("#taken").inner_text()
+        assert best.arch.id in text
+        assert figure(best, "top1") in text
     shown.fill("#limit", "0.001")
     assert "None of the finished networks" in shown.locator("#taken").inner_text()
 
@@ -143,7 +143,7 @@ def test_a_page_built_anew_is_as_the_reader_left_it(shown, search):
     assert shown.locator("#axis").input_value() == "macs"
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_it_fits_and_can_be_read(browser, search, width, scheme):  # noqa: F811
     with opened(browser, search / "report.html", width, scheme) as page:
         page.wait_for_selector("#front .main-svg")

@@ -111,20 +111,21 @@ def test_a_study_goes_on_after_its_end_and_only_judges_anew(nas_fidelity, tmp_pa
         nas_fidelity(*STUDY, "--out", out)
 
 
-@pytest.mark.parametrize("count", [0, 3, 11, 20, 28])
-def test_interrupted_study_ends_as_the_whole_one(nas_fidelity, tmp_path, capsys, count):
+def test_interrupted_study_ends_as_the_whole_one(nas_fidelity, tmp_path, capsys):
     nas_fidelity(*STUDY, "--out", tmp_path / "whole")
-    broken = tmp_path / "broken"
-    with pytest.raises(KeyboardInterrupt):
-        nas_fidelity(*STUDY, "--out", broken, evaluation=fail_after(count, KeyboardInterrupt()))
-    printed = capsys.readouterr().out
-    assert f"to go on: python -m nas.fidelity --resume {broken}" in printed
-    assert f"{30 - count} trainings still to be made" in printed
-    assert not read(broken / FIDELITY).complete
-    assert "not complete" in (broken / "report.html").read_text()
-    nas_fidelity("--resume", broken)
-    whole, after = read(tmp_path / "whole" / FIDELITY), read(broken / FIDELITY)
-    assert (after.proxies, after.long, after.ceiling) == (whole.proxies, whole.long, whole.ceiling)
+    whole = read(tmp_path / "whole" / FIDELITY)
+    for count in (0, 11, 20, 28):  # in each of its parts
+        broken = tmp_path / f"after {count}"
+        with pytest.raises(KeyboardInterrupt):
+            nas_fidelity(*STUDY, "--out", broken, evaluation=fail_after(count, KeyboardInterrupt()))
+        printed = capsys.readouterr().out
+        assert f"to go on: python -m nas.fidelity --resume '{broken}'" in printed
+        assert f"{30 - count} trainings still to be made" in printed
+        assert not read(broken / FIDELITY).complete
+        assert "not complete" in (broken / "report.html").read_text()
+        nas_fidelity("--resume", broken)
+        after = read(broken / FIDELITY)
+        assert (after.proxies, after.long, after.ceiling) == (whole.proxies, whole.long, whole.ceiling)
 
 
 def test_an_unfinished_study_is_not_told_to_searches(nas_fidelity, tmp_path):

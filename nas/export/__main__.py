@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.export.targets import TARGETS
+from nas.flags import line_of
 from search_spaces import UserError, command
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def _tell(console: Console, one: Exported) -> None:
     say(console, f"{one.network.name} to {one.target}: {one.verification.text}")
     more = [*one.more, f"weights: {one.network.origin}; {one.folder}"]
     if one.target == "onnx":
-        more.append(f"to measure: python -m nas.latency {one.folder / onnx_file.FILE}")
+        more.append(f"to measure: {line_of('nas.latency', [str(one.folder / onnx_file.FILE)])}")
     for line in more:
         say(console, f"  {line}")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from nas import lifecycle
+from nas.flags import line_of
 from nas.progress import log, log_to
 from nas.scale.base import DEFAULT, Base, find
 from nas.scale.emission import check, emitted
@@ -139,6 +140,7 @@ def finish(base: Base, settings: Settings, made: Design | None, folder: Path, ab
         console.print(part, soft_wrap=isinstance(part, str))
     if record.family:
         say(console, f"family: {folder / runfolder.FAMILY}")
-        say(console, f"to export: python -m nas.export {folder} --to onnx --network {record.family[0].name}")
+        line = line_of("nas.export", [str(folder), "--to", "onnx", "--network", record.family[0].name])
+        say(console, f"to export: {line}")
     say(console, f"run folder: {folder}")
     say(console, f"report: {page}")
