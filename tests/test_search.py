@@ -19,9 +19,9 @@ from studies import ledger
 from studies.spec import parse
 
 
-def run(*arguments, cwd=None):
+def run(*arguments):
     command = [sys.executable, "-m", "nas.search", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture
@@ -101,8 +101,11 @@ def test_help_is_quick_and_light():
     assert "--gpus-per-trial" in result.stdout
 
 
-def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
-    result = run("--space", "v2_s", "--dry-run", cwd=tmp_path)
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, monkeypatch, run_here):
+    monkeypatch.chdir(tmp_path)
+    for module in ("nas.timing", "nas.dryrun"):
+        monkeypatch.setattr(f"{module}.PATIENCE_S", 0.01)
+    result = run_here(search.main, "--space", "v2_s", "--dry-run")
     assert result.returncode == 0, result.stderr
     assert f"{load_space('v2_s').size:,} networks" in result.stdout
     assert yaml.safe_load(result.stdout.split("\n\n")[0])["space"]["name"] == "v2_s"
