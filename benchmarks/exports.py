@@ -34,6 +34,7 @@ from nas.export.target import counted, run_code, torch_loaded
 from nas.export.targets import target
 from nas.export.verify import difference, randomised
 from nas.export.writing import NotTheSame, export
+from nas.latency.runtimes import NotExported
 from search_spaces import Arch, UserError, command, load
 from search_spaces.build import build_model
 from search_spaces.published import catalogue
@@ -62,6 +63,9 @@ def exported(console: Console, of: str, networks: Sequence[tuple[str, Arch]], na
             try:
                 one = export(name, made, Network(title, arch), Path(folder) / "out")
                 worst = max(worst, one.verification.max_abs_diff, one.verification.max_abs_diff_exported)
+            except NotExported as error:
+                console.print(f"  {error}", markup=False)
+                wrong += 1
             except UserError as error:
                 refused[str(error).rpartition(": ")[2]] += 1
             except NotTheSame as error:
@@ -100,13 +104,13 @@ def against_timm(console: Console, names: Sequence[str]) -> bool:
 
 
 def effective(arch: Arch) -> Arch:
-    """Without what says nothing: a stage of one layer that changes stride or channels has no skip, asked for or not."""
+    """Without a ``skip`` that says nothing: a stage's only layer, if it changes stride or channels, has none anyway."""
     before = [arch.stem_channels, *(stage.channels for stage in arch.stages)]
-    idle = [
-        one.layers == 1 and (one.stride, one.channels) != (1, width)
-        for one, width in zip(arch.stages, before, strict=False)
+    asked = [replace(stage, skip=True) for stage in arch.stages]
+    stages = [
+        full if one.layers == 1 and not full.is_residual(width, one.stride) else one
+        for one, full, width in zip(arch.stages, asked, before, strict=False)
     ]
-    stages = (replace(one, skip=True) if alone else one for one, alone in zip(arch.stages, idle, strict=True))
     return replace(arch, stages=tuple(stages))
 
 

@@ -133,7 +133,7 @@ def _tell_other(args: argparse.Namespace, kind: str) -> None:
     console = _console()
     _section(console, f"How it was made ({kind})", provenance.rows(about))
     line = line_of("nas.report", [str(args.run_dir)])
-    console.print(f"its page says what its figures rest on: {line}", soft_wrap=True)
+    console.print(f"its page says what its figures rest on: {line}", soft_wrap=True, markup=False)
 
 
 def _tell_how_to_repeat(console: Console, run_dir: Path) -> None:

@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """Nobody looks for garbage in what imports have made; measurements begin by looking everywhere, for 0.25 s."""
+    """What imports have made is frozen: each measurement begins with a whole garbage collection, 0.25 s of looking."""
     gc.collect()
     gc.freeze()
 
@@ -180,7 +180,7 @@ def trained(tmp_path_factory, here_instead_of_ray):
     made = tmp_path_factory.mktemp("made") / "run"
     with here_instead_of_ray():
         search.main([*settings, *QUICK_LATENCY, "--out", str(made)])
-    return shutil.move(made, tmp_path_factory.mktemp("moved") / "run")
+    return shutil.move(made, tmp_path_factory.mktemp("moved") / "a run")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import torch
 import yaml
 from made_up import QUICK_LATENCY, essence, evaluate, lines_of, score
 
-from nas import baselines, search
+from nas import baselines
 from search_spaces import UserError, load
 from search_spaces.build import build_model
 from search_spaces.space_file import load_space
@@ -190,7 +190,7 @@ def test_one_beyond_a_limit_is_trained_and_marked_and_one_that_fails_says_why(na
     assert ARCHS["efficientnet_b0"] not in {record.arch for record in read(tmp_path / "run" / "confirm")}
 
 
-def test_killed_after_one_of_two_real_trainings_and_resumed(tmp_path, run_here, here_instead_of_ray):
+def test_killed_after_one_of_two_real_trainings_and_resumed(tmp_path):
     """Real Ray, real images, real training and measurement; the process gets no chance to say goodbye."""
     run_dir, names = tmp_path / "run", ["mobilenet_v2", "densenet121"]
     command = [sys.executable, "-m", "nas.search", "--space", "v2", "--width", "0.25", "--resolution", "32"]
@@ -211,8 +211,8 @@ def test_killed_after_one_of_two_real_trainings_and_resumed(tmp_path, run_here, 
     first.communicate(timeout=60)
     assert [record.status for record in read(run_dir / "baselines")][:1] == ["ok"]
 
-    with here_instead_of_ray():
-        done = run_here(search.main, "--resume", run_dir)
+    command = [sys.executable, "-m", "nas.search", "--resume", str(run_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     found = read(run_dir / "baselines")
     assert [record.status for record in found] == ["ok", "ok"], [record.outcome.error for record in found]

@@ -100,9 +100,9 @@ class Exact(type(target("torchvision"))):
         return replace(loaded, run=lambda x: exact(x.double()).float())
 
 
-def test_rounding_in_small_maps_is_no_difference(tmp_path):
+def test_rounding_of_float32_is_no_difference(tmp_path):
     one = export("torchvision", Exact(), Network("it", load("mnasnet_a1").at(32)), tmp_path / "out")
-    assert one.verification.max_abs_diff == pytest.approx(one.verification.rounding, rel=0.01)
+    assert one.verification.max_abs_diff == pytest.approx(one.verification.rounding, rel=0.01, abs=3e-7)
     assert one.verification.max_abs_diff > one.verification.tolerance
 
 

@@ -8,6 +8,7 @@ import pytest
 from nas import data, warmstart
 from nas.evaluate import evaluate
 from nas.latency.__main__ import main
+from nas.latency.runtimes import NotExported
 from nas.plan import plan
 from nas.run import _check_latencies
 from search_spaces import Arch, Stage, UserError
@@ -66,6 +67,14 @@ def test_a_device_that_is_away_costs_no_trial(digits):
     outcome = evaluate(SMALL, 0, digits, NoRun(), spec=limited)
     assert outcome.status == "failed"
     assert "latency_ms<=8 not checked" in outcome.error
+
+
+def test_a_network_that_cannot_be_exported_fails_its_trial_at_once(digits, monkeypatch):
+    """Unlike a device that is away: no other time is better."""
+    monkeypatch.setattr("torch.onnx.export", lambda *_, **__: 1 / 0)
+    spec = parse({"train": TRAIN, "latency": QUICK | {"device": "local:", "mode": "onnxruntime"}})
+    with pytest.raises(NotExported, match="cannot write this network .ZeroDivisionError"):
+        evaluate(SMALL, 0, digits, NoRun(), spec=spec)
 
 
 def measured_under(key, number=0):

@@ -89,6 +89,7 @@ def first(ray, tmp_path_factory):
         assert not ray.is_initialized()
         with recording(run_dir, 12, shown.append) as recorder:
             run(recorder, evaluate, np.ones(1000), TWO)
+        assert ray.is_initialized()
         yield run_dir, shown, ray.get_runtime_context().get_node_id()
     assert not ray.is_initialized()
 
@@ -99,8 +100,9 @@ def twelve(first):
 
 
 @pytest.fixture
-def ray_session(first):
-    """The Ray that ``first`` has started."""
+def ray_session(first, monkeypatch):
+    """The Ray that ``first`` has started, to a run as any that runs already."""
+    monkeypatch.setattr("studies.engine._held", None)
 
 
 def test_parallel_trials_are_recorded_as_sequential_ones(twelve, tmp_path):

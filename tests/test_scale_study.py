@@ -81,7 +81,7 @@ def test_each_network_is_trained_once_with_each_seed(whole):
 
 
 def test_killed_half_way_and_resumed_it_ends_with_the_same(whole, base_file, tmp_path, run_here, here_instead_of_ray):
-    """Ray is killed with it; what it left ends here, and as what was trained here alone."""
+    """The command is killed while Ray trains; resumed in this process, the study equals the undisturbed one."""
     folder = tmp_path / "run"
     process = started(base_file, folder)
     until = time.monotonic() + 200

@@ -45,7 +45,7 @@ def test_search_of_photographs_to_its_report(photos, tmp_path):
     whole = (photos / "red" / "1.jpg").read_bytes()
     (photos / "red" / "torn.jpg").write_bytes(whole[: len(whole) // 2])
     (photos / "red" / "notes.txt").write_text("not an image")
-    out = tmp_path / "run"
+    out = tmp_path / "a run"
     arguments = ["--data", f"imagefolder:{photos}", "--resolution", "32", "--width", "0.25", "--trials", "4"]
     confirmed = ["--confirm", "1", "--confirm-epochs", "2", "--seeds", "1"]
     limited = ["--epochs", "1", "--constraint", "params<=1.2e6"]
@@ -54,7 +54,7 @@ def test_search_of_photographs_to_its_report(photos, tmp_path):
     assert "torn.jpg" in result.stdout
     assert "notes.txt" in result.stdout
     last = result.stdout.strip().splitlines()[-3:]
-    command = f"python -m nas.export {out} --to onnx"
+    command = f"python -m nas.export '{out}' --to onnx"
     assert last == [f"to export: {command}", f"run folder: {out}", f"report: {out / 'report.html'}"]
     trials = ledger.read(out)
     assert [trial.number for trial in trials] == [0, 1, 2, 3]

@@ -83,7 +83,7 @@ def test_a_folder_tells_how_it_was_made_and_what_nothing_certifies(searched, nas
     assert "unknown short training not known to rank like a long one" in said
     assert "top-1 of every trial: Standard deviation of one training's top-1" in said
     assert "parameters, MACs and activations of 2 networks are equal" in said
-    assert f"python -m nas.verify {searched} --trial best" in said
+    assert f"python -m nas.verify '{searched}' --trial best" in said
     assert (content(searched), everything(searched)) == before
 
 

@@ -148,6 +148,7 @@ def _export(args: argparse.Namespace, wanted: Sequence[str], networks: Sequence[
     from rich.text import Text
 
     from nas.export import writing
+    from nas.latency.runtimes import NotExported
     from reports.terminal import say
 
     console, refused, wrong = Console(), dict[str, str](), list[str]()
@@ -162,7 +163,7 @@ def _export(args: argparse.Namespace, wanted: Sequence[str], networks: Sequence[
                 try:
                     exports.append(writing.export(name, made[name], network, folder))
                 except (UserError, writing.NotTheSame) as error:
-                    wrong += [str(error)] if isinstance(error, writing.NotTheSame) else []
+                    wrong += [str(error)] if isinstance(error, (writing.NotTheSame, NotExported)) else []
                     if len(pairs) == 1 and not wrong:
                         raise
                     refused[f"{network.name}-{name}"] = str(error)

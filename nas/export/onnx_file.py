@@ -16,7 +16,7 @@ from nas.data import ImageSet
 from nas.export.int8 import check, quantise
 from nas.export.network import Network
 from nas.export.target import Loaded, Target
-from nas.latency.runtimes import onnx_inference, to_onnx
+from nas.latency.runtimes import NotExported, onnx_inference, to_onnx
 from search_spaces import Arch
 
 FILE, ABOUT = "network.onnx", "network.json"
@@ -37,7 +37,10 @@ class Onnx(Target):
         import onnx
 
         side = network.arch.resolution
-        content = to_onnx(model.eval(), (2, 3, side, side), free_batch=True)
+        try:
+            content = to_onnx(model.eval(), (2, 3, side, side), free_batch=True)
+        except NotExported as error:
+            raise NotExported(f"{network.name}: {error}") from error
         onnx.checker.check_model(content, full_check=True)
         (folder / FILE).write_bytes(content)
         write_about(network, folder)

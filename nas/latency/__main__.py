@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.flags import line_of
 from nas.latency.flags import parser, spec_of, task_of
 from search_spaces import Arch, UserError, command
 
@@ -33,8 +33,7 @@ def main(argv: Sequence[str]) -> None:
     if task == "catalogue":
         from nas.latency import catalogue
 
-        line = shlex.join(["python", "-m", "nas.latency", *argv])
-        catalogue.command(args, None if args.resume else spec_of(args), line)
+        catalogue.command(args, None if args.resume else spec_of(args), line_of("nas.latency", argv))
     elif task == "fit_table":
         from nas.latency import table_command
 

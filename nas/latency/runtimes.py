@@ -21,6 +21,11 @@ from torch import nn
 from nas.latency.modes import RUNTIMES
 from search_spaces import UserError
 
+
+class NotExported(UserError):
+    """What the ONNX exporter cannot write; trying again does not help, other versions may."""
+
+
 Call = Callable[[], Any]
 Timer = Callable[[Call, int], Sequence[float]]
 CAPTURE_WARM_UP = 3  # calls before a graph is captured, as torch's notes on CUDA graphs ask for
@@ -111,7 +116,7 @@ class OnnxModel(nn.Module):
 
 def to_onnx(model: nn.Module, shape: Sequence[int], free_batch: bool = False) -> bytes:
     """``model``, in eval mode and float32 on the CPU, for inputs of ``shape``; free_batch: of any number of images.
-    Raises UserError where the exporter fails, which depends on how its two packages go together."""
+    Raises NotExported where the exporter fails, as some versions of torch and onnxscript do together."""
     if isinstance(model, OnnxModel):
         return model.content
     names: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"]} if free_batch else {}
@@ -123,9 +128,11 @@ def to_onnx(model: nn.Module, shape: Sequence[int], free_batch: bool = False) ->
         example = (torch.zeros(*shape),)
         try:
             torch.onnx.export(model, example, path, dynamo=True, external_data=False, verbose=False, **names)
+        except (OSError, MemoryError):
+            raise
         except Exception as error:  # of any kind: what its passes raise has no common class
             found = f"torch {torch.__version__} with onnxscript {version('onnxscript')}"
-            raise UserError(f"onnx: {found} cannot write this network ({_root(error)})") from error
+            raise NotExported(f"onnx: {found} cannot write this network ({_root(error)})") from error
         return path.read_bytes()
 
 

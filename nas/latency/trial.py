@@ -12,6 +12,7 @@ from torch import nn
 
 from nas.latency.checks import LASTING
 from nas.latency.measure import key_here, measure
+from nas.latency.runtimes import NotExported
 from nas.lease import Lease
 from search_spaces import UserError
 from studies.ledger import TRUSTED, Latency
@@ -57,6 +58,8 @@ class Meter:
 
         try:
             return measure_remote(model, resolution, spec, spec.device)
+        except NotExported:
+            raise
         except UserError as error:
             return Latency({"device": spec.device}, None, status="deferred", reasons=(str(error),))
 
