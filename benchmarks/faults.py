@@ -151,10 +151,8 @@ def interrupted(folder: Path, args: argparse.Namespace) -> str:
         begun = count(run_dir, "started")
         code, took = search.wait(), time.monotonic() - sent
         require(code == 130 and not search.errors, f"{name}: exit code {code}: {search.errors}")
-        require(
-            f"to go on: python -m nas.search --resume {shlex.quote(str(run_dir))}" in search.output,
-            "does not say how to go on",
-        )
+        go_on = f"to go on: python -m nas.search --resume {shlex.quote(str(run_dir))}"
+        require(go_on in search.output, "does not say how to go on")
         require((run_dir / "report.html").exists(), "no report")
         require(count(run_dir, "started") == begun, "started trials after the signal")
         said.append(f"{name}: {took:.0f} s, {search.output.count('paused')} paused")

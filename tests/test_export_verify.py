@@ -43,7 +43,9 @@ def test_an_exporter_that_fails_is_one_line(tmp_path, monkeypatch):
             raise RuntimeError("a page of text") from error
 
     monkeypatch.setattr(torch.onnx, "export", failing)
-    reason = r"^onnx: torch \S+ with onnxscript \S+ cannot write this network \(AttributeError: 'tuple' .* 'dtype'\)$"
+    reason = (
+        r"^it: onnx: torch \S+ with onnxscript \S+ cannot write this network \(AttributeError: 'tuple' .* 'dtype'\)$"
+    )
     with pytest.raises(UserError, match=reason):
         export("onnx", target("onnx"), Network("it", ODD["plain"], 5), tmp_path / "out")
     assert not list(tmp_path.iterdir())

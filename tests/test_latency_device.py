@@ -73,7 +73,7 @@ def test_a_network_that_cannot_be_exported_fails_its_trial_at_once(digits, monke
     """Unlike a device that is away: no other time is better."""
     monkeypatch.setattr("torch.onnx.export", lambda *_, **__: 1 / 0)
     spec = parse({"train": TRAIN, "latency": QUICK | {"device": "local:", "mode": "onnxruntime"}})
-    with pytest.raises(NotExported, match="cannot write this network .ZeroDivisionError"):
+    with pytest.raises(NotExported, match="cannot write this network"):
         evaluate(SMALL, 0, digits, NoRun(), spec=spec)
 
 
