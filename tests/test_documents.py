@@ -38,6 +38,7 @@ TOLD = {
 }
 # What stands for a word of a document.
 STANDS_FOR = {
+    r"PHOTOS 10\b": "photos 1",  # epochs
     r"PHOTOS": "photos",
     r"cifar10:DIR": "cifar10:cifar",
     r"(archs/)?ID\.json": "archs/network.json",

@@ -48,21 +48,21 @@ def test_a_real_study_survives_a_kill(tmp_path, monkeypatch, run_here, here_inst
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     out = tmp_path / "study"
     flags = ["--space", "v2", "--width", "0.25", "--data", "glyphs:classes=8", "--resolution", "16", "--epochs", "1"]
-    flags += ["--set", "data.max_per_class=24", "--long-epochs", "2", "--networks", "4", "--seeds", "2", "--cpus", "2"]
+    flags += ["--set", "data.max_per_class=24", "--long-epochs", "2", "--networks", "4", "--seeds", "1", "--cpus", "2"]
     flags += ["--gpus", "0", "--proxy", "epochs=1,resolution=8,share=0.5"]
     first, deadline = start(*flags, "--out", out), time.monotonic() + 400
-    while first.poll() is None and trained(out) < 5 and time.monotonic() < deadline:
+    while first.poll() is None and trained(out) < 3 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert first.poll() is None, first.communicate()
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     done = trained(out)
-    assert 5 <= done < 16
+    assert 3 <= done < 12
 
     with here_instead_of_ray():
         second = run_here(command.main, "--resume", out)
     assert second.returncode == 0, second.stderr
-    assert trained(out) == 16
+    assert trained(out) == 12
     assert "report: " in second.stdout.splitlines()[-1]
     found = read(out / FIDELITY)
     assert found.complete
@@ -71,6 +71,6 @@ def test_a_real_study_survives_a_kill(tmp_path, monkeypatch, run_here, here_inst
     small = ledger.read(out / "proxies" / "epochs=1,resolution=8,share=0.5")
     assert {record.arch.resolution for record in small} == {8}
     assert all(record.outcome.latency is None and record.outcome.macs_fvcore for record in small)
-    assert [len(row) for row in found.long.top1] == [2] * 4
+    assert [len(row) for row in found.long.top1] == [1] * 4
     assert yaml.safe_load((out / "spec.yaml").read_text())["resumed"]
     assert json.loads((tmp_path / "cache" / "fidelity" / f"{found.proxies[0].key}.json").read_text())["complete"]
