@@ -48,7 +48,23 @@ def connected(resources: Resources) -> Iterator[None]:
         yield
     finally:
         if ours:
-            ray.shutdown()
+            _shut_down()
+
+
+def _shut_down() -> None:
+    """Ray ends the processes of a machine by SIGTERM, which they ignore here (``_own_sigterm``), and gives each of five
+    a second before it kills it. Two need theirs: in it the agents see that the raylet is gone, tell the server and end.
+    """
+    if node := ray._private.worker._global_node:
+
+        def end(**_: Any) -> None:
+            for kind in ("raylet", "gcs_server"):
+                if kind in node.all_processes:  # none is in a cluster that runs already
+                    node._kill_process_type(kind, check_alive=False, allow_graceful=True)
+            type(node).kill_all_processes(node, check_alive=False)
+
+        node.kill_all_processes = end
+    ray.shutdown()
 
 
 def totals(address: str) -> tuple[int, int]:

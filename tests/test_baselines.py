@@ -1,9 +1,5 @@
 """``--baselines``: published networks trained and measured beside a search's candidates, once each, and on no front."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 
@@ -12,7 +8,7 @@ import torch
 import yaml
 from made_up import QUICK_LATENCY, essence, evaluate, lines_of, score
 
-from nas import baselines
+from nas import baselines, search
 from search_spaces import UserError, load
 from search_spaces.build import build_model
 from search_spaces.space_file import load_space
@@ -190,29 +186,17 @@ def test_one_beyond_a_limit_is_trained_and_marked_and_one_that_fails_says_why(na
     assert ARCHS["efficientnet_b0"] not in {record.arch for record in read(tmp_path / "run" / "confirm")}
 
 
-def test_killed_after_one_of_two_real_trainings_and_resumed(tmp_path):
-    """Real Ray, real images, real training and measurement; the process gets no chance to say goodbye."""
-    run_dir, names = tmp_path / "run", ["mobilenet_v2", "densenet121"]
-    command = [sys.executable, "-m", "nas.search", "--space", "v2", "--width", "0.25", "--resolution", "32"]
-    command += ["--data", "glyphs:n=120", "--trials", "1", "--epochs", "1", "--cpus", "1", "--gpus", "0"]
-    command += QUICK_LATENCY
-    first = subprocess.Popen(
-        [*command, "--baselines", ",".join(names), "--out", str(run_dir)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    ledger = run_dir / "baselines" / LEDGER
-    while not ledger.exists() or "finished" not in lines_of(run_dir / "baselines"):
-        assert first.poll() is None, first.communicate()
-        time.sleep(0.05)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.communicate(timeout=60)
-    assert [record.status for record in read(run_dir / "baselines")][:1] == ["ok"]
+def test_another_process_adds_one_to_a_run(tmp_path, run_here, run_python, here_instead_of_ray):
+    """Real images, real training and measurement: of the first in this process, of the other by a Ray of its own."""
+    run_dir, names = tmp_path / "run", ["mobilenet_v2", "mobilenet_v1"]
+    flags = ["--space", "v2", "--width", "0.25", "--resolution", "32", "--data", "glyphs:n=120", "--trials", "1"]
+    flags += ["--epochs", "1", "--cpus", "1", "--gpus", "0", "--baselines", names[0], *QUICK_LATENCY]
+    with here_instead_of_ray():
+        first = run_here(search.main, *flags, "--out", run_dir)
+    assert first.returncode == 0, first.stderr
+    assert [record.status for record in read(run_dir / "baselines")] == ["ok"]
 
-    command = [sys.executable, "-m", "nas.search", "--resume", str(run_dir)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run_python("-m", "nas.search", "--resume", run_dir, "--baselines", names[1])
     assert done.returncode == 0, done.stderr
     found = read(run_dir / "baselines")
     assert [record.status for record in found] == ["ok", "ok"], [record.outcome.error for record in found]
@@ -226,5 +210,5 @@ def test_killed_after_one_of_two_real_trainings_and_resumed(tmp_path):
         assert {**record.outcome.latency.key} == {**trials[0].outcome.latency.key}
         assert 0 <= record.outcome.top1 <= 100
         assert len(record.epochs) == 1
-    assert "densenet121" in done.stdout
+    assert "mobilenet_v1" in done.stdout
     assert "Published networks" in (run_dir / "report.html").read_text()
