@@ -168,13 +168,13 @@ def nas_search(monkeypatch, capsys):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, here_instead_of_ray):
+def trained(tmp_path_factory, here_instead_of_ray, small_space):
     """The run folder of a real, small search of two networks, one of them confirmed; it was moved. Only to be read."""
     from made_up import QUICK_LATENCY
 
     from nas import search
 
-    settings = ["--space", "v2", "--width", "0.25", "--data", "digits", "--resolution", "16", "--epochs", "2"]
+    settings = ["--space", small_space, "--data", "digits", "--epochs", "2"]
     settings += ["--objective", "top1", "--objective", "macs", "--trials", "2", "--cpus", "1", "--gpus", "0"]
     settings += ["--confirm", "1", "--confirm-epochs", "1", "--seeds", "1", "--set", "data.max_per_class=10"]
     made = tmp_path_factory.mktemp("made") / "run"
@@ -192,8 +192,21 @@ def digits():
 
 
 @pytest.fixture(scope="session")
-def space():
-    """v2 at a quarter of its width, for ``digits``."""
+def small_space(tmp_path_factory):
+    """The file of a space of two stages, for ``digits``."""
+    from search_spaces import Arch, Stage
+
+    stages = (Stage("fused_mbconv", 3, 1, 2, 16, 1), Stage("mbconv", 3, 2, 4, 24, 2, 0.25))
+    base = Arch(stages, stem_channels=16, head_channels=128, resolution=16).to_dict()
+    path = tmp_path_factory.mktemp("space") / "small.yaml"
+    path.write_text(
+        yaml.safe_dump({"base": base, "choices": {"kernel": [3, 5], "expansion": [2, 4], "layers": [1, 2]}})
+    )
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def space(small_space):
     from search_spaces.space_file import load_space
 
-    return load_space("v2", width=0.25, resolution=16)
+    return load_space(small_space)

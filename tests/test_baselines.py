@@ -186,17 +186,16 @@ def test_one_beyond_a_limit_is_trained_and_marked_and_one_that_fails_says_why(na
     assert ARCHS["efficientnet_b0"] not in {record.arch for record in read(tmp_path / "run" / "confirm")}
 
 
-def test_another_process_adds_one_to_a_run(tmp_path, run_here, run_python, here_instead_of_ray):
-    """Real images, real training and measurement: of the first in this process, of the other by a Ray of its own."""
+def test_a_run_that_goes_on_takes_another_one(tmp_path, run_here, here_instead_of_ray):
+    """Real images, real training and measurement; test_search.py has one by Ray."""
     run_dir, names = tmp_path / "run", ["mobilenet_v2", "mobilenet_v1"]
     flags = ["--space", "v2", "--width", "0.25", "--resolution", "32", "--data", "glyphs:n=120", "--trials", "1"]
     flags += ["--epochs", "1", "--cpus", "1", "--gpus", "0", "--baselines", names[0], *QUICK_LATENCY]
     with here_instead_of_ray():
         first = run_here(search.main, *flags, "--out", run_dir)
-    assert first.returncode == 0, first.stderr
-    assert [record.status for record in read(run_dir / "baselines")] == ["ok"]
-
-    done = run_python("-m", "nas.search", "--resume", run_dir, "--baselines", names[1])
+        assert first.returncode == 0, first.stderr
+        assert [record.status for record in read(run_dir / "baselines")] == ["ok"]
+        done = run_here(search.main, "--resume", run_dir, "--baselines", names[1])
     assert done.returncode == 0, done.stderr
     found = read(run_dir / "baselines")
     assert [record.status for record in found] == ["ok", "ok"], [record.outcome.error for record in found]

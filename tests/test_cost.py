@@ -107,7 +107,8 @@ def test_count_worked_by_hand():
     assert count(arch, 3) == (params, macs, activations)
 
 
-# one network of each layout and block; 47 px makes densenet's floored pools and every ceil differ
+# A network of each layout and block, of two layers a stage, since what follows repeats. 47 px makes densenet's floored
+# pools and every ceil differ.
 @pytest.mark.parametrize(
     "name",
     [
@@ -124,16 +125,15 @@ def test_count_worked_by_hand():
     ],
 )
 def test_each_layout_equals_fvcore(name):
-    arch = load(name).at(47)
+    whole = load(name).at(47)
+    arch = replace(whole, stages=tuple(replace(stage, layers=min(stage.layers, 2)) for stage in whole.stages))
     assert fvcore_cost(arch, 10) == count(arch, 10)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("side", SMALL_SIDES)
 @pytest.mark.parametrize("space", builtin_spaces())
-def test_random_networks_equal_fvcore(space, seed):
-    """A quarter with TensorFlow's padding, whose arithmetic makes fvcore's tracing slow."""
-    arch = load_space(space).sample(random.Random(seed)).at(SMALL_SIDES[seed % 3])
-    arch = replace(arch, padding="same" if seed % 4 == 3 else "symmetric")
+def test_random_networks_equal_fvcore(space, side):
+    arch = load_space(space).sample(random.Random(side)).at(side)
     assert fvcore_cost(arch) == count(arch)
 
 

@@ -20,6 +20,7 @@ from documents import PAGES, ROOT, blocks, commands, of_script, parts
 from made_up import QUICK_LATENCY
 
 from nas import __main__ as commands_of_nas
+from nas.latency.flags import spec_of
 from search_spaces import UserError
 from studies.spec import LatencySpec
 
@@ -48,7 +49,6 @@ STANDS_FOR = {
 }
 # What is added to a command so that it is small: the first whose pattern is found; later flags win.
 TINY = "--width 0.25 --resolution 16 --set train.batch_size=16"
-QUICK = "--max-seconds 0.02 --precision 0.9"
 SMALLER = (
     (r"search .*--resume", "--trials 3"),
     (r"search .*my_space", "--data digits --gpus 0"),
@@ -62,12 +62,10 @@ SMALLER = (
     (r"scale", "--data digits --resolution 16 --gpus 0 --dry-run"),
     (r"fidelity .*--resume", ""),
     (r"fidelity", "--data digits --resolution 32 --gpus 0 --dry-run"),
-    (r"latency .*--catalogue", f"--constraint macs<=305e6 {QUICK}"),
+    (r"latency .*--catalogue", "--constraint macs<=305e6"),
     (r"latency .*--fit-table", "--space tiny.yaml --resolution 16 --networks 4"),
-    (r"latency .*--predict", ""),
-    (r"latency .*\.onnx", QUICK),
-    (r"latency .*--device cuda", QUICK),
-    (r"latency", f"--resolution 32 --threads 1 {QUICK}"),
+    (r"latency .*(--predict|\.onnx|--device cuda)", ""),
+    (r"latency", "--resolution 32 --threads 1"),
 )
 # What is missed here, and how that is said.
 MISSED = {
@@ -95,6 +93,8 @@ def here(tmp_path, monkeypatch, here_instead_of_ray):
     for module in ("nas.timing", "nas.dryrun"):
         monkeypatch.setattr(f"{module}.PATIENCE_S", 0.01)
     monkeypatch.setattr("nas.latency.table_command.spec_of", lambda args: Things.quick(LatencySpec()))
+    monkeypatch.setattr("nas.latency.__main__.spec_of", lambda args: Things.quick(spec_of(args)))
+    monkeypatch.setattr("reports.images.SCALE", 1)
     monkeypatch.setenv("COLUMNS", "160")
     with here_instead_of_ray():
         yield tmp_path

@@ -34,7 +34,8 @@ def digits():
     return data.load("digits", 16, seed=0, max_per_class=20)
 
 
-def test_the_command(tmp_path, capsys):
+def test_the_command(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("nas.latency.protocol.BACKOFF_S", 0.0)
     (tmp_path / "small.json").write_text(json.dumps(SMALL.to_dict()))
     main([str(tmp_path / "small.json"), "--device", "local:", "--mode", "eager", "--max-seconds", "0.1", "--json"])
     found = json.loads(capsys.readouterr().out)

@@ -41,13 +41,13 @@ def photos(tmp_path):
     return folder
 
 
-def test_search_of_photographs_to_its_report(photos, tmp_path):
+def test_search_of_photographs_to_its_report(photos, tmp_path, run_here):
     whole = (photos / "red" / "1.jpg").read_bytes()
     (photos / "red" / "torn.jpg").write_bytes(whole[: len(whole) // 2])
     (photos / "red" / "notes.txt").write_text("not an image")
     out = tmp_path / "a run"
     arguments = ["--data", f"imagefolder:{photos}", "--resolution", "32", "--width", "0.25", "--trials", "4"]
-    confirmed = ["--confirm", "1", "--confirm-epochs", "2", "--seeds", "1"]
+    confirmed = ["--confirm", "1", "--confirm-epochs", "2", "--seeds", "1", "--baselines", "mobilenet_v2"]
     limited = ["--epochs", "1", "--constraint", "params<=1.2e6"]
     result = run(*arguments, *limited, *confirmed, "--out", str(out), *QUICK_LATENCY)
     assert result.returncode == 0, result.stderr
@@ -68,7 +68,11 @@ def test_search_of_photographs_to_its_report(photos, tmp_path):
         assert trial.outcome.latency.p50_ms > 0
         assert len(trial.epochs) == 1
         assert trial.seed == trial.number
-    (again,) = ledger.read(out / "confirm")
+    (published,) = ledger.read(out / "baselines")
+    assert published.status == "ok"
+    assert "mobilenet_v2" in result.stdout
+    again, beside = ledger.read(out / "confirm")
+    assert beside.arch == published.arch
     best = max(trial.outcome.top1 for trial in done)
     assert again.arch.id in {trial.arch.id for trial in done if trial.outcome.top1 == best}
     assert len(again.epochs) == 2
@@ -84,7 +88,7 @@ def test_search_of_photographs_to_its_report(photos, tmp_path):
     page = (out / "report.html").read_text()
     assert all(name in page for name in found)
 
-    again = run(*arguments, "--out", str(out))
+    again = run_here(search.main, *arguments, "--out", out)
     assert again.returncode == 2
     assert again.stderr.count("\n") == 1
     assert "already holds a run" in again.stderr

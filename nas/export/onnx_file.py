@@ -36,6 +36,8 @@ class Onnx(Target):
     def write(self, network: Network, model: nn.Module, folder: Path) -> None:
         import onnx
 
+        if self._int8:
+            check(self._int8, network)
         side = network.arch.resolution
         try:
             content = to_onnx(model.eval(), (2, 3, side, side), free_batch=True)
@@ -65,7 +67,6 @@ class Onnx(Target):
     def more(self, network: Network, folder: Path) -> Mapping[str, Any]:
         if self._int8 is None:
             return {}
-        check(self._int8, network)
         return {"int8": quantise(network, folder / FILE, self._int8)}
 
 

@@ -110,8 +110,8 @@ def draw_costs(data: CostPanel) -> go.Figure:
             ],
             hoverinfo="text",
         )
-    for text, value, colour in data.lines:
-        label = {"text": text, "font": {"color": colour, "size": 11}, "textposition": "start", "xanchor": "left"}
+    for place, (text, value, colour) in zip(("start", "middle", "end"), data.lines, strict=False):  # lines may coincide
+        label = {"text": text, "font": {"color": colour, "size": 11}, "textposition": place}
         drawing.add_shape(
             type="line",
             line={"dash": "dash", "color": colour, "width": 1.5},
