@@ -132,9 +132,11 @@ def _ends(interval: Interval) -> tuple[float, float] | None:
 
 
 def _width(attempt: Attempt, spec: LatencySpec) -> str:
-    rounds = len(attempt.candidate)
+    rounds = f"{len(attempt.candidate)} rounds"
+    if len(attempt.candidate) < MIN_ROUNDS:
+        rounds += f" of the {MIN_ROUNDS} that it takes"
     widths = f"±{attempt.p50.half_width:.1%} of the median, ±{attempt.ratio.half_width:.1%} of the ratio"
-    return f"interval after {attempt.sampled_s:.1f} s and {rounds} rounds: {widths} (asked ±{spec.precision:.1%})"
+    return f"interval after {attempt.sampled_s:.1f} s and {rounds}: {widths} (asked ±{spec.precision:.1%})"
 
 
 def _attempt(device: Device, spec: LatencySpec, baseline_ms: float | None, rng: np.random.Generator) -> Attempt:
