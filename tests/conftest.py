@@ -12,10 +12,13 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
+# Of torch, here and in commands that tests start: where files run at a time, more threads than cores spin, waiting for
+# each other.
+os.environ["OMP_NUM_THREADS"] = "1"
 # The files that take longest, by what they took on two cores. They begin first, so that at the end no core waits.
 SLOW = """
-    documents export scale_study extending fidelity_command browser baselines raytune cost search resume export_command
-    browser_pages torchvision latency_device samplers report_watch evaluate scale
+    extending documents search export scale_study browser raytune fidelity_command cost torchvision resume
+    export_command report_watch latency_device samplers browser_pages parallel noise scale
 """
 
 
@@ -54,25 +57,13 @@ def no_ray_left():
         ray.shutdown()
 
 
-@pytest.fixture(scope="module")
-def one_thread():
-    """torch computes in one thread; for a whole file: ``pytestmark = pytest.mark.usefixtures("one_thread")``."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def run_python():
-    """Runs this Python in the repository's root, in one thread; the CompletedProcess with its output as text."""
+    """Runs this Python in the repository's root; the CompletedProcess with its output as text."""
 
     def run(*arguments):
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
         command = [sys.executable, *map(str, arguments)]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
     return run
 

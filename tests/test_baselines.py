@@ -16,7 +16,6 @@ from studies.ledger import LEDGER, Latency, Outcome, read
 from studies.pareto import front
 from studies.spec import parse
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 SETTINGS = ["--space", "v2", "--width", "0.25", "--data", "digits", "--objective", "top1", "--objective", "macs"]
 SETTINGS += ["--cpus", "1", "--gpus", "0", "--set", "data.max_per_class=20", "--set", "search.population=4"]
 NAMES = ["mobilenet_v2", "resnet18", "efficientnet_b0"]

@@ -24,8 +24,6 @@ from nas.latency.flags import spec_of
 from search_spaces import UserError
 from studies.spec import LatencySpec
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 # The page that tells a command's flags.
 TOLD = {
     "search": "search.md",

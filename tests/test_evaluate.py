@@ -20,7 +20,6 @@ from studies.recorder import Limits, Recorder
 from studies.session import NoRun
 from studies.spec import LatencySpec, parse
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 QUICK = {"epochs": 1, "batch_size": 32}
 LATENCY = {"warmup_s": 0.0, "max_s": 0.02, "block_ms": 1.0, "retries": 0}

@@ -24,7 +24,6 @@ from search_spaces import Stage, UserError, load
 from search_spaces.build import build_model
 from search_spaces.space_file import load_space
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 QUICK = ("torchvision", "timm", "keras", "json")
 
 

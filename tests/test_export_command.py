@@ -22,8 +22,6 @@ from search_spaces.build import build_model
 from search_spaces.space_file import load_space
 from search_spaces.text import stage_of
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):

@@ -21,8 +21,6 @@ from nas.export.reading_residual import arrange
 from search_spaces import Arch, Stage, UserError, load
 from search_spaces.build import build_model
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 OF_TORCHVISION = {name: name for name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")}
 OF_TORCHVISION |= {name: name for name in ("densenet121", "densenet161", "densenet169", "densenet201")}
 OF_TORCHVISION |= {"resnext50_32x4d": "resnext50_32x4d", "mnasnet1_0": "mnasnet_b1"}

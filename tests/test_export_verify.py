@@ -14,8 +14,6 @@ from nas.export.writing import NotTheSame, export
 from search_spaces import UserError, load
 from search_spaces.build import build_model
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 class Wrong(type(target("torchvision"))):
     def __init__(self, what):

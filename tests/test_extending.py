@@ -64,7 +64,7 @@ class Project:
         stand_in.chmod(0o755)
         python = f"{Path(sys.executable).parent}:{folder / 'bin'}"
         self.environment = os.environ | {"PYTHONPATH": str(folder), "PATH": f"{python}:{os.environ['PATH']}"}
-        self.environment |= {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "CUDA_VISIBLE_DEVICES": ""}
+        self.environment |= {"COLUMNS": "200", "CUDA_VISIBLE_DEVICES": ""}
 
     def write(self, step):
         if "new" in step:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 
-import pytest
 import yaml
 
 from nas.fidelity import __main__ as command
@@ -15,7 +14,6 @@ from reports import fidelity
 from studies import ledger
 from studies.fidelity_record import FIDELITY, read
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 STUDY = ["--space", "v2", "--width", "0.25", "--data", "digits", "--resolution", "16", "--epochs", "2", "--cpus", "1"]
 STUDY += ["--gpus", "0", "--networks", "6", "--seeds", "2", "--proxy", "epochs=1"]
 STUDY += ["--proxy", "epochs=1,width=0.5,share=0.5"]
@@ -33,7 +31,7 @@ def test_dry_run_prints_the_work_and_writes_nothing(tmp_path, monkeypatch, capsy
 
 
 def start(*arguments):
-    """The real command, one thread, as a process of its own group."""
+    """The real command as a process of its own group."""
     line = [sys.executable, "-m", "nas.fidelity", *map(str, arguments)]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 

@@ -17,7 +17,6 @@ from search_spaces import Arch, Stage, UserError
 from search_spaces.build import build_model
 from studies.train_spec import TrainSpec
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 SMALL = Arch((Stage("fused_mbconv", 3, 2, 2, 8, 1), Stage("mbconv", 3, 2, 2, 16, 1, 0.25)), 8, 32, 16)
 HOLD = """

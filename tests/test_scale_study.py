@@ -47,7 +47,7 @@ def started(base_file, folder):
 
 
 @pytest.fixture(scope="module")
-def whole(base_file, tmp_path_factory, one_thread, here_instead_of_ray):
+def whole(base_file, tmp_path_factory, here_instead_of_ray):
     """A study that nothing disturbed, trained here: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     with here_instead_of_ray(), run.console.capture() as printed:

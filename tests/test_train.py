@@ -12,7 +12,6 @@ from search_spaces import Arch, Stage
 from search_spaces.build import build_model
 from studies.train_spec import TrainSpec
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 SMALL = Arch((Stage("fused_mbconv", 3, 2, 4, 16, 2), Stage("mbconv", 3, 2, 4, 32, 2, 0.25)), 16, 64, 16, norm_eps=1e-3)
 

@@ -18,8 +18,6 @@ from search_spaces import UserError
 from studies.ledger import LEDGER, Outcome, read
 from studies.spec import parse
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def searched(trained):

@@ -18,11 +18,6 @@ from search_spaces.build import build_model
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def here(one_thread):
-    """All of them."""
-
-
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
