@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from devices import until
 from made_up import QUICK_LATENCY
 from PIL import Image
 
@@ -41,7 +43,17 @@ def photos(tmp_path):
     return folder
 
 
-def test_search_of_photographs_to_its_report(photos, tmp_path, run_here):
+def started_with(name, value):
+    """Command lines of the processes that have this variable from their start."""
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"{name}={value}\0".encode() in path.read_bytes():
+                yield path.with_name("cmdline").read_text().replace("\0", " ")
+        except OSError:  # it has ended, or is somebody else's
+            continue
+
+
+def test_search_of_photographs_to_its_report(photos, tmp_path, run_here, monkeypatch):
     whole = (photos / "red" / "1.jpg").read_bytes()
     (photos / "red" / "torn.jpg").write_bytes(whole[: len(whole) // 2])
     (photos / "red" / "notes.txt").write_text("not an image")
@@ -49,8 +61,10 @@ def test_search_of_photographs_to_its_report(photos, tmp_path, run_here):
     arguments = ["--data", f"imagefolder:{photos}", "--resolution", "32", "--width", "0.25", "--trials", "4"]
     confirmed = ["--confirm", "1", "--confirm-epochs", "2", "--seeds", "1", "--baselines", "mobilenet_v2"]
     limited = ["--epochs", "1", "--constraint", "params<=1.2e6"]
+    monkeypatch.setenv("NAS_SEARCH_OF", str(tmp_path))
     result = run(*arguments, *limited, *confirmed, "--out", str(out), *QUICK_LATENCY)
     assert result.returncode == 0, result.stderr
+    until(lambda: not list(started_with("NAS_SEARCH_OF", tmp_path)), 10)  # nothing of Ray is left
     assert "torn.jpg" in result.stdout
     assert "notes.txt" in result.stdout
     last = result.stdout.strip().splitlines()[-3:]
