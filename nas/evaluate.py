@@ -57,6 +57,7 @@ def evaluate(
     if broken := constraint.violations(spec.constraints, figures):
         return Outcome("rejected", **figures, violations=broken)
     device = _device(spec)
+    torch.set_num_threads(spec.resources.cpus_per_trial)
     known: dict[str, Any] = {**figures, "timings": {}, "environment": _environment(device)}
     trial = _Trial(arch, seed, images, session, spec, device, known, final, keep)
     try:
@@ -125,7 +126,6 @@ class _Trial:
     def _build(self) -> nn.Module:
         """The network on the device. Raises Differs."""
         known, knobs, classes = self.known, self.spec.train, self.images.num_classes
-        torch.set_num_threads(self.spec.resources.cpus_per_trial)
         torch.manual_seed(self.seed)
         with self.lease.sharing():  # building and counting would disturb a measurement, as training would
             model = build_model(self.arch, classes, knobs.dropout, knobs.drop_path, knobs.zero_init_residual)

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-# Of torch, here and in commands that tests start: where files run at a time, more threads than cores spin, waiting for
-# each other.
+# One thread for torch, here and in commands that tests start: where files run at once, threads beyond the cores spin,
+# waiting for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
 # The files that take longest, by what they took on two cores. They begin first, so that at the end no core waits.
 SLOW = """
@@ -159,15 +159,17 @@ def nas_search(monkeypatch, capsys):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, here_instead_of_ray, small_space):
-    """The run folder of a real, small search of two networks, one of them confirmed; it was moved. Only to be read."""
+def trained(tmp_path_factory, here_instead_of_ray, small_space_file):
+    """The run folder of a real, small search of two networks, one of them confirmed, which has learned something; it
+    was moved. Only to be read."""
     from made_up import QUICK_LATENCY
 
     from nas import search
 
-    settings = ["--space", small_space, "--data", "digits", "--epochs", "2"]
+    settings = ["--space", small_space_file, "--data", "digits", "--epochs", "2"]
     settings += ["--objective", "top1", "--objective", "macs", "--trials", "2", "--cpus", "1", "--gpus", "0"]
-    settings += ["--confirm", "1", "--confirm-epochs", "1", "--seeds", "1", "--set", "data.max_per_class=10"]
+    settings += ["--confirm", "1", "--confirm-epochs", "1", "--seeds", "1", "--set", "data.max_per_class=40"]
+    settings += ["--set", "train.batch_size=8", "--set", "train.learning_rate=0.01"]
     made = tmp_path_factory.mktemp("made") / "run"
     with here_instead_of_ray():
         search.main([*settings, *QUICK_LATENCY, "--out", str(made)])
@@ -183,21 +185,21 @@ def digits():
 
 
 @pytest.fixture(scope="session")
-def small_space(tmp_path_factory):
-    """The file of a space of two stages, for ``digits``."""
+def small_space_file(tmp_path_factory):
+    """A space of two stages at 16 px, for ``digits``."""
     from search_spaces import Arch, Stage
 
     stages = (Stage("fused_mbconv", 3, 1, 2, 16, 1), Stage("mbconv", 3, 2, 4, 24, 2, 0.25))
     base = Arch(stages, stem_channels=16, head_channels=128, resolution=16).to_dict()
     path = tmp_path_factory.mktemp("space") / "small.yaml"
-    path.write_text(
-        yaml.safe_dump({"base": base, "choices": {"kernel": [3, 5], "expansion": [2, 4], "layers": [1, 2]}})
-    )
+    choices = {"kernel": [3, 5], "expansion": [2, 4], "layers": [1, 2]}
+    path.write_text(yaml.safe_dump({"base": base, "choices": choices, "resolution": 16}))
     return str(path)
 
 
 @pytest.fixture(scope="session")
-def space(small_space):
+def space(small_space_file):
+    """That of ``small_space_file``."""
     from search_spaces.space_file import load_space
 
-    return load_space(small_space)
+    return load_space(small_space_file)

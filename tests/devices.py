@@ -1,4 +1,4 @@
-"""What the tests of remote devices share: a small network, and looking at processes."""
+"""Looking at processes, and the small network of the tests of remote devices."""
 
 import time
 from pathlib import Path
@@ -21,6 +21,17 @@ def lives(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def of_session(leader):
+    """The command lines of the living processes of a session, by the number of the one that began it."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, session = path.read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state != "Z":
+                yield path.with_name("cmdline").read_text().replace("\0", " ")
+        except OSError:  # it has just ended
+            continue
 
 
 def loaded(device, program, form="onnx"):

@@ -185,8 +185,8 @@ def test_one_beyond_a_limit_is_trained_and_marked_and_one_that_fails_says_why(na
     assert ARCHS["efficientnet_b0"] not in {record.arch for record in read(tmp_path / "run" / "confirm")}
 
 
-def test_a_run_that_goes_on_takes_another_one(tmp_path, run_here, here_instead_of_ray):
-    """Real images, real training and measurement; test_search.py has one by Ray."""
+def test_a_resumed_run_trains_another_published_network(tmp_path, run_here, here_instead_of_ray):
+    """Real images, training and measurement, in this process; test_search.py trains one by Ray."""
     run_dir, names = tmp_path / "run", ["mobilenet_v2", "mobilenet_v1"]
     flags = ["--space", "v2", "--width", "0.25", "--resolution", "32", "--data", "glyphs:n=120", "--trials", "1"]
     flags += ["--epochs", "1", "--cpus", "1", "--gpus", "0", "--baselines", names[0], *QUICK_LATENCY]

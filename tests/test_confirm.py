@@ -38,10 +38,10 @@ def run_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def searched(run, run_dir, small_space):
+def searched(run, run_dir, small_space_file):
     """What the search of ``run_dir`` printed."""
     more = ["--trials", 4, "--repeats", 2, "--confirm", 1, "--confirm-epochs", 2, "--seeds", 2]
-    return run("--space", small_space, *FLAGS, *QUICK_LATENCY, *more, "--out", run_dir)
+    return run("--space", small_space_file, *FLAGS, *QUICK_LATENCY, *more, "--out", run_dir)
 
 
 def test_repeats_and_confirmation_are_recorded_and_shown(searched, run_dir):
@@ -57,9 +57,9 @@ def test_repeats_and_confirmation_are_recorded_and_shown(searched, run_dir):
     assert not (run_dir / "checkpoints").exists()
 
 
-def test_another_search_begins_with_the_front(searched, run, run_dir, small_space, tmp_path):
+def test_another_search_begins_with_the_front(searched, run, run_dir, small_space_file, tmp_path):
     more = ["--trials", 1, "--warm-start", run_dir]
-    run("--space", small_space, *FLAGS, *QUICK_LATENCY, *more, "--out", tmp_path / "second")
+    run("--space", small_space_file, *FLAGS, *QUICK_LATENCY, *more, "--out", tmp_path / "second")
     assert read(tmp_path / "second")[0].arch == front(read(run_dir), GOALS)[0].arch
     kept = tmp_path / "second" / "warm_start" / LEDGER
     assert kept.read_bytes() == (run_dir / LEDGER).read_bytes()

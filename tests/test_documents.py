@@ -83,7 +83,8 @@ def things(tmp_path_factory):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch, here_instead_of_ray):
-    """A folder to run in; what is measured is measured for a moment only, what is trained one after another here."""
+    """A folder to run in. What is measured is measured for a moment only, whatever the command asks for, what is
+    trained is trained one after another here, what is drawn has few pixels."""
     from nas.scale import measuring
 
     monkeypatch.chdir(tmp_path)

@@ -54,9 +54,18 @@ def test_diverged_trial_is_a_failed_record_with_its_costs(space, digits):
     assert outcome.top1 is None
 
 
-def test_ok_trial_is_complete(space, digits):
+@pytest.fixture
+def two_threads():
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+def test_ok_trial_is_complete(space, digits, two_threads):
+    """It runs in one thread, as a trial of one core."""
     heard = Listener()
-    outcome = evaluate(space.base, 3, digits, heard, spec=parse({"train": QUICK, "latency": LATENCY}))
+    spec = parse({"train": QUICK, "latency": LATENCY, "resources": {"cpus_per_trial": 1}})
+    outcome = evaluate(space.base, 3, digits, heard, spec=spec)
     assert outcome.status == "ok"
     assert outcome.macs == outcome.macs_fvcore == cost.count(space.base, 10).macs
     assert outcome.params == sum(p.numel() for p in build_model(space.base, 10).parameters())
@@ -64,7 +73,7 @@ def test_ok_trial_is_complete(space, digits):
     assert [(known.macs, known.latency) for known in heard.known] == [(outcome.macs, outcome.latency)]
     assert outcome.step_time_s > 0
     assert set(outcome.timings) == {"fvcore_s", "latency_s", "train_s"}
-    assert outcome.latency.key["threads"] == 1
+    assert outcome.latency.key["threads"] == outcome.environment["threads"] == torch.get_num_threads() == 1
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,7 @@ def test_onnx_takes_any_number_of_images_and_is_quantised(tmp_path, run_here, mo
     assert written["int8"]["images"] == len(images.val)
     assert written["int8"]["mb_int8"] < written["int8"]["mb"]
     assert "int8: top-1" in one.more[0]
+    monkeypatch.setattr("nas.export.onnx_file.to_onnx", lambda *_, **__: pytest.fail("it is written first"))
     with pytest.raises(UserError, match="10 classes, the network 5"):
         export("onnx", Onnx(images), replace(network, num_classes=5), tmp_path / "other")
     assert not (tmp_path / "other").exists()

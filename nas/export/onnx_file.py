@@ -36,7 +36,7 @@ class Onnx(Target):
     def write(self, network: Network, model: nn.Module, folder: Path) -> None:
         import onnx
 
-        if self._int8:
+        if self._int8 is not None:
             check(self._int8, network)
         side = network.arch.resolution
         try:

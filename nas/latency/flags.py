@@ -29,9 +29,9 @@ EXAMPLES = """examples:
   python -m nas.latency --fit-table table.json --space v2 --width 0.5 --resolution 96
   python -m nas.latency efficientnet_v2_b0 --resolution 96 --predict table.json
 
-status: ok; not_converged (the interval is wider than --precision); flagged (a check failed, the value may be wrong);
-deferred (another process held the device, nothing was measured). --json prints one object; its key says what the
-figures may be compared with.
+status: ok; not_converged (the interval is wider than --precision, or of too few rounds); flagged (a check failed, the
+value may be wrong); deferred (another process held the device, nothing was measured). --json prints one object; its key
+says what the figures may be compared with.
 Exit code: 0 done, 2 wrong input, 130 interrupted, 1 internal error."""
 LIMITS = '"latency_ms<=20"; peak_memory_mb, params, macs, activations, top1, resolution; repeatable'
 SPACE = "space", "width", "networks", "seed", "classes"

@@ -134,7 +134,7 @@ def _ends(interval: Interval) -> tuple[float, float] | None:
 def _width(attempt: Attempt, spec: LatencySpec) -> str:
     rounds = f"{len(attempt.candidate)} rounds"
     if len(attempt.candidate) < MIN_ROUNDS:
-        rounds += f" of the {MIN_ROUNDS} that it takes"
+        rounds += f" (of {MIN_ROUNDS} at least)"
     widths = f"±{attempt.p50.half_width:.1%} of the median, ±{attempt.ratio.half_width:.1%} of the ratio"
     return f"interval after {attempt.sampled_s:.1f} s and {rounds}: {widths} (asked ±{spec.precision:.1%})"
 

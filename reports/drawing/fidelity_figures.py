@@ -3,6 +3,7 @@ figure's data stand beside those that draw it."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from studies.fidelity_record import Proxy, Study
 HEIGHT = 440  # pixels
 CEILING_COLOUR, MACS_COLOUR = "#009E73", "#CC79A7"  # Okabe & Ito's palette
 TICKS = [place * 10.0**power for power in range(-2, 3) for place in (1, 2, 5)]  # percent
+LABELS = ("start", "middle", "end")  # of lines, in turn, since they may coincide
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def draw_costs(data: CostPanel) -> go.Figure:
             ],
             hoverinfo="text",
         )
-    for place, (text, value, colour) in zip(("start", "middle", "end"), data.lines, strict=False):  # lines may coincide
+    for place, (text, value, colour) in zip(itertools.cycle(LABELS), data.lines):
         label = {"text": text, "font": {"color": colour, "size": 11}, "textposition": place}
         drawing.add_shape(
             type="line",
