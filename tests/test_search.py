@@ -52,7 +52,7 @@ def run_and_leave_nothing(*arguments):
         )
         assert process.poll() is None, process.communicate()
         printed = process.communicate(timeout=300)
-    until(lambda: not [*of_session(process.pid)])
+    until(lambda: not [*of_session(process.pid)], 30)  # agents that nobody told end by themselves, after a minute
     return subprocess.CompletedProcess(command, process.returncode, *printed)
 
 
