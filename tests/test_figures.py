@@ -54,6 +54,8 @@ def test_of_a_fidelity_study(nas_fidelity, tmp_path, monkeypatch):  # noqa: F811
     found = figures.of_run(tmp_path / "study")
     assert list(found) == ["tau-cost", "short-long"]
     assert all(stands_alone(drawing, "study") for drawing in found.values())
+    labels = [line.label for line in found["tau-cost"].layout.shapes if line.label.text]
+    assert len({label.textposition for label in labels}) == len(labels) > 1  # apart where lines coincide
     assert "epochs=1,share=0.5,width=0.5" in found["tau-cost"].layout.title.subtitle.text.replace("<br>", " ")
 
 
